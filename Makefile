@@ -1,0 +1,114 @@
+# make            build the module (build/lib/decant/core.so)
+# make test       run the specs; ends with "N passed, N failed, N skipped"
+# make check      luacheck, and the C code with warnings as errors
+# make asan       the specs under the address and undefined-behaviour sanitizers
+# make bench      benchmarks; appends a line to bench/LOG.md
+# make install    PREFIX=dir (library, Lua files, program, bundled models)
+# make deps       Debian packages for building and testing (root or sudo)
+# make clean      remove what was built
+
+# What LuaRocks or a packager may override. Flags that the code cannot do
+# without are in BASE, out of their reach.
+LUA        ?= lua5.4
+LUA_INCDIR ?= $(shell pkg-config --cflags-only-I lua5.4 2>/dev/null | sed 's/^-I//;s/ .*//')
+CC         ?= cc
+CFLAGS     ?= -O2 -fPIC
+LIBFLAG    ?= -shared
+OPENMP     ?= 1
+PREFIX     ?= /usr/local
+BUILD      ?= build
+KERNEL_FLAGS ?= -O3
+
+INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
+INST_LUADIR ?= $(PREFIX)/share/lua/5.4
+INST_BINDIR ?= $(PREFIX)/bin
+INST_MODELS ?= $(PREFIX)/share/decant/models
+
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+       -Wvla -Wpointer-arith -Wwrite-strings
+BASE = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ffp-contract=off \
+       -fno-math-errno -fexceptions $(if $(LUA_INCDIR),-I"$(LUA_INCDIR)") \
+       -Isrc $(WARN) $(EXTRA)
+OMP_1 = -fopenmp
+OMP_0 = -Wno-unknown-pragmas
+LINK = $(LIBFLAG) $(OMP_$(OPENMP)) -Wl,-z,nodelete -ldl -lpthread -lm
+
+SOURCES = $(sort $(wildcard src/*/*.c))
+OBJECTS = $(SOURCES:src/%.c=$(BUILD)/%.o)
+CORE    = $(BUILD)/lib/decant/core.so
+
+all: $(CORE)
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) -o $@ $(OBJECTS) $(LINK) $(EXTRA)
+
+# The flags are part of what an object depends on.
+FLAGS = $(CC) $(CFLAGS) $(BASE) $(OPENMP)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
+FORCE:
+
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) $(OMP_$(OPENMP)) $(ISA) -MMD -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+
+# A header that was there at the last build and is gone: build anew.
+src/%.h: ;
+
+# One instruction set a file: its kernels alone are compiled for it. -O3, for
+# their loops over constant tiles have to be unrolled.
+$(BUILD)/math/kernels_%.o: ISA = $(KERNEL_FLAGS)
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+$(BUILD)/math/kernels_avx2.o:   ISA = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
+$(BUILD)/math/kernels_avx512.o: ISA = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c -mavx512f \
+                                      -mavx512bw -mavx512dq -mavx512vl
+endif
+
+test: all
+	$(LUA) spec/run.lua
+
+# luacheck; then every C file again, with warnings as errors.
+check:
+	luacheck -q lua spec examples bin/decant
+	$(MAKE) BUILD=build-check EXTRA=-Werror all
+	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -I"$(LUA_INCDIR)" \
+	  spec/support/host.c
+
+# Leaks count too; the report of one fails the run. (With any optimisation the
+# compiler takes minutes for the instrumented kernels.)
+ASAN = -fsanitize=address,undefined -g -O1 -fno-omit-frame-pointer
+asan:
+	$(MAKE) BUILD=build-asan KERNEL_FLAGS=-O0 EXTRA="$(ASAN)" all
+	DECANT_BUILD=build-asan \
+	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
+	  $$($(CC) -print-file-name=libubsan.so)" \
+	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(LUA) spec/run.lua
+
+bench: all
+	@test -f bench/run.sh || { echo "no bench/run.sh here"; exit 1; }
+	bench/run.sh
+
+# The program's first line names the Lua that the module was built for.
+install: all
+	mkdir -p "$(DESTDIR)$(INST_LIBDIR)/decant" "$(DESTDIR)$(INST_LUADIR)" \
+	  "$(DESTDIR)$(INST_BINDIR)" "$(DESTDIR)$(INST_MODELS)"
+	cp $(CORE) "$(DESTDIR)$(INST_LIBDIR)/decant/core.so"
+	cp -R lua/decant "$(DESTDIR)$(INST_LUADIR)/"
+	sed '1s|/usr/bin/env lua5.4|$(SHEBANG)|' bin/decant \
+	  > "$(DESTDIR)$(INST_BINDIR)/decant"
+	chmod 755 "$(DESTDIR)$(INST_BINDIR)/decant"
+	for file in models/*.gguf models/*.md; do test ! -f "$$file" || \
+	  cp "$$file" "$(DESTDIR)$(INST_MODELS)/"; done
+SHEBANG = $(if $(filter /%,$(LUA)),$(LUA),/usr/bin/env $(LUA))
+
+deps:
+	sh install-deps.sh
+
+clean:
+	rm -rf $(BUILD) build-check build-asan build-rock build-serial
+
+.PHONY: all test check asan bench install deps clean FORCE

@@ -1,0 +1,190 @@
+-- decant.model: the Model of DESIGN 2.4 around the core's.
+--
+-- Fields: kind ("seq2seq" | "causal"), config (hyperparameters, and the
+-- model's own generation defaults in config.generation), tokenizer (or nil).
+-- The core's userdata frees itself when the last session, source or coroutine
+-- on it is gone; close() frees it now.
+
+local core = require "decant.core"
+local generate = require "decant.generate"
+local inputs = require "decant.inputs"
+local score = require "decant.score"
+local session = require "decant.session"
+local stream = require "decant.stream"
+local translate = require "decant.translate"
+
+local Model = {}
+Model.__index = Model
+
+
+local function check_open(self, method)
+  if not self.core then
+    error(("model:%s: the model is closed"):format(method), 3)
+  end
+  if self.vocab_only then
+    error(("model:%s: the model was loaded with vocab_only"):format(method), 3)
+  end
+end
+
+
+-- A text, ids, or a list of either, as a list of lists of ids.
+local function batch_of(self, input, options)
+  if type(input) ~= "string" and type(input) ~= "table" then
+    error(("a text, ids or a list of either is wanted, got a %s"):format(
+          type(input)), 0)
+  end
+  local single = type(input) == "string" or type(input) == "table"
+                 and (#input == 0 or type(input[1]) == "number")
+  local lists = {}
+  for i, value in ipairs(single and {input} or input) do
+    if type(value) == "string" then
+      lists[i] = inputs.tokenize(self, value, options)
+    else
+      lists[i] = inputs.check_ids(value, self.config.vocab, "row " .. i)
+    end
+    if #lists[i] == 0 then error(("row %d has no ids"):format(i), 0) end
+  end
+  return lists
+end
+
+
+-- ids | batch | text | texts [, mask] -> Tensor [batch, src_len, d_model].
+-- Rows of a ragged batch are 0 beyond their length.
+function Model:encode(input, mask)
+  check_open(self, "encode")
+  local lists = batch_of(self, input)
+  local masks = inputs.masks(mask, #lists)
+  for i = 1, masks and #lists or 0 do
+    inputs.check_mask(masks[i], lists[i], i)
+  end
+  return self.core:encode(lists, masks)
+end
+
+
+-- One source for each of `count` rows: a single one serves all of them.
+local function sources_for(self, count, output, mask)
+  if output == nil then
+    if self.kind == "seq2seq" then
+      error("model:decode: an encoder-decoder model needs an encoder output", 0)
+    end
+    return nil
+  end
+  local tensor, batch = inputs.as_batch(output)
+  if batch ~= 1 and batch ~= count then
+    error(("model:decode: %d rows of ids, but %d encoder outputs"):format(
+          count, batch), 0)
+  end
+  local sources = self.core:sources(tensor, inputs.masks(mask, batch))
+  for i = batch + 1, count do sources[i] = sources[1] end
+  return sources
+end
+
+
+-- ids | batch [, encoder_output [, mask]] -> Tensor [batch, len, vocab]:
+-- position p holds the scores of what follows it.
+function Model:decode(ids, encoder_output, mask)
+  check_open(self, "decode")
+  local lists = batch_of(self, ids, {side = "target"})
+  return self.core:decode(lists,
+                          sources_for(self, #lists, encoder_output, mask))
+end
+
+
+-- {rows = 1, source = encoder output, text or ids, source_mask = mask}
+function Model:session(options)
+  check_open(self, "session")
+  if options ~= nil and type(options) ~= "table" then
+    error("model:session: a table of options is wanted, got a " ..
+          type(options), 2)
+  end
+  options = options or {}
+  local rows = options.rows or 1
+  if math.type(rows) ~= "integer" or rows < 1 then
+    error(("model:session: rows is %s; a positive integer is wanted"):format(
+          tostring(rows)), 2)
+  end
+  local source = options.source
+  if source == nil and self.kind == "seq2seq" then
+    error("model:session: an encoder-decoder model needs a source", 2)
+  elseif source ~= nil then
+    local mask = options.source_mask
+    if not inputs.is_tensor(source) then source = self:encode(source, mask) end
+    local tensor, batch = inputs.as_batch(source)
+    if batch ~= 1 then
+      error(("model:session: a session is on one source, not on %d"):format(
+            batch), 2)
+    end
+    source = self.core:sources(tensor, inputs.masks(mask, 1))[1]
+  end
+  return session.new(self.core:rows(rows, source), self.engine, self.config,
+                     self)
+end
+
+
+function Model:generate(input, config)
+  check_open(self, "generate")
+  return generate(self, input, config)
+end
+
+
+function Model:translate(input, config)
+  check_open(self, "translate")
+  return translate(self, input, config)
+end
+
+
+-- The text that a causal model puts after `text`.
+function Model:complete(text, config)
+  check_open(self, "complete")
+  if self.kind ~= "causal" then
+    error("model:complete needs a causal model; this one is " ..
+          tostring(self.kind) .. ": use translate", 2)
+  end
+  if type(text) ~= "string" then
+    error("model:complete: a text is wanted, got a " .. type(text), 2)
+  end
+  return generate(self, text, config, 3)[1].text
+end
+
+
+function Model:stream(input, config)
+  check_open(self, "stream")
+  return stream(self, input, config)
+end
+
+
+function Model:score(target, source)
+  check_open(self, "score")
+  return score(self, target, source)
+end
+
+
+-- Idempotent. Sessions on the model cannot be used afterwards.
+function Model:close()
+  local handle = self.core
+  self.core = nil
+  if handle then handle:close() end
+end
+
+Model.__close = Model.close
+Model.__gc = Model.close
+
+
+function Model:__tostring()
+  if not self.core then return "decant model (closed)" end
+  return ("decant model (%s, %s)"):format(
+    tostring(self.config.architecture), tostring(self.kind))
+end
+
+
+-- `handle`: the core's Model. `engine.forward` computes its steps.
+local function new(handle, engine, vocab_only)
+  local config = handle:hparams()
+  return setmetatable({
+    core = handle, engine = engine or {forward = core.forward},
+    config = config, kind = config.kind, tokenizer = handle:tokenizer(),
+    vocab_only = vocab_only or nil,
+  }, Model)
+end
+
+return {new = new}

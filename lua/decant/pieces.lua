@@ -1,0 +1,62 @@
+-- decant.pieces: the text of a row as it grows, and where a stop string ends
+-- it. What `stream` and on_token show adds up to the result's text.
+
+local pieces = {}
+
+
+-- Where the first of `strings` begins in `text`, or nil.
+local function find_any(text, strings)
+  local first
+  for _, s in ipairs(strings) do
+    local at = text:find(s, 1, true)
+    if at and (not first or at < first) then first = at end
+  end
+  return first
+end
+
+
+-- How many bytes at the end of `text` may be the beginning of one of `strings`.
+local function open_end(text, strings)
+  local longest = 0
+  for _, s in ipairs(strings) do
+    for n = math.min(#s - 1, #text), longest + 1, -1 do
+      if text:sub(-n) == s:sub(1, n) then
+        longest = n
+        break
+      end
+    end
+  end
+  return longest
+end
+
+
+-- `text` up to the first of `strings` behind the text of `prompt`, with which
+-- it begins.
+function pieces.cut(text, strings, prompt, tokenizer)
+  local from = #tokenizer:decode(prompt)
+  local at = find_any(text:sub(from + 1), strings)
+  return at and text:sub(1, from + at - 1) or text
+end
+
+
+-- A function(id) -> the text that is settled by this token (may be empty):
+-- whole UTF-8 characters, nothing of a stop string nor of what may become one.
+-- The text of `prompt` comes with the first token; no stop string is in it.
+function pieces.new(tokenizer, strings, prompt)
+  local decode = tokenizer:stream()
+  local lead, held, ended = "", "", false
+  for _, id in ipairs(prompt) do lead = lead .. decode(id) end
+  return function(id)
+    local before = lead
+    held, lead = held .. decode(id), ""
+    if ended then return "" end
+    local at = find_any(held, strings)
+    ended = at ~= nil
+    local size = at and at - 1 or #held - open_end(held, strings)
+    local piece = before .. held:sub(1, size)
+    held = held:sub(size + 1)
+    return piece
+  end
+end
+
+return pieces

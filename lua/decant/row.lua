@@ -1,0 +1,121 @@
+-- decant.row: what `generate` gives to a strategy for one row (its opts), and
+-- what it learns from it. The parts are in options.lua; here they are bound to
+-- the prompt, the processors of the config, the criteria and the listeners.
+
+local config_module = require "decant.config"
+local core = require "decant.core"
+local pieces = require "decant.pieces"
+local processors = require "decant.processors"
+local stop = require "decant.stop"
+
+local row = {}
+
+
+local function list_of(value)
+  if not value then return {} end
+  return type(value) == "table" and value or {value}
+end
+
+
+-- Ids of the config as integers (a config takes 2.0 for 2).
+local function ids_of(value)
+  local ids = {}
+  for i, id in ipairs(list_of(value)) do ids[i] = math.tointeger(id) end
+  return ids
+end
+
+
+-- The length at which a row of this prompt ends, prompt included.
+local function longest_row(config, item, context)
+  local prompt = #item.prompt
+  local longest = math.tointeger((config_module.lengths(config, prompt)))
+  if context then longest = math.min(longest, context) end
+  if longest <= prompt then
+    error(("input %d: the row begins with %d tokens already, and %s is %d; " ..
+           "there is no room for a new one"):format(item.index, prompt,
+           longest == context and "the model's context" or "max_length",
+           longest), 0)
+  end
+  return longest
+end
+
+
+local function criteria(run, config, new_tokens)
+  local list = {stop.eos(ids_of(config.eos_token_id))}
+  if #run.stop_strings > 0 then
+    list[#list + 1] = stop.text(run.stop_strings, run.model.tokenizer)
+  end
+  list[#list + 1] = stop.length(new_tokens)
+  list[#list + 1] = run.time_is_up
+  return stop.any(list)
+end
+
+
+local function processor_chain(config, item, longest)
+  local list = processors.from_config(config, {
+    prompt_length = #item.prompt,
+    encoder_ids = item.encoder_ids,
+    beams = config.num_beams > 1,
+    eos = ids_of(config.eos_token_id),
+    max_length = longest,
+    batch_index = item.index,
+  })
+  return core.chain(list, item.prompt)
+end
+
+
+-- The listener of decided tokens: on_token(id, piece, index); false cancels.
+local function listener(run, item, state)
+  local on_token, tokenizer = run.config.on_token, run.model.tokenizer
+  if not on_token then return function() end end
+  local text_of = tokenizer and pieces.new(
+    tokenizer, run.stop_strings, run.model.kind == "seq2seq" and item.prompt
+                                 or {})
+  return function(id)
+    if state.cancelled then return end
+    local piece = text_of and text_of(id)
+    state.cancelled = on_token(id, piece, item.index) == false
+  end
+end
+
+
+-- opts for the strategy and the state in which the row is followed:
+--   state.score     sum of the log-probabilities of emitted tokens, each under
+--                   the logits that were processed last
+--   state.reason    what `stop` said last
+--   state.cancelled on_token returned false
+-- `number` is the row's place among all rows of the call: it keys the draws.
+function row.new(run, item, number)
+  local config, model = run.config, run.model
+  local state = {score = 0, emitted = 0}
+  local longest = longest_row(config, item, model.config.context)
+  local chain = processor_chain(config, item, longest)
+  local judge = criteria(run, config, longest - #item.prompt)
+  local tell = listener(run, item, state)
+  local opts = {
+    complete = true, model = model, tokenizer = model.tokenizer,
+    encoder_ids = item.encoder_ids,
+    max_length = longest, max_new_tokens = longest - #item.prompt,
+    rng = core.rng(run.seed):row(number),
+  }
+  function opts.process(logits, ids)
+    chain(logits, ids)
+    state.logits = logits
+    return logits
+  end
+  function opts.emit(id)
+    local logits = state.logits
+    if logits then
+      state.score = state.score + math.log(logits:probability(id))
+      state.emitted, state.logits = state.emitted + 1, nil
+    end
+    tell(id)
+  end
+  function opts.stop(ids)
+    state.reason = state.cancelled and "cancelled" or judge(ids)
+    return state.reason
+  end
+  return setmetatable(opts, {__index = config}), state
+end
+
+return row

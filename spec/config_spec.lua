@@ -1,0 +1,231 @@
+-- config: fields, defaults, checks and precedence (DESIGN.md, 2.6).
+
+local config = require "decant.config"
+
+local function message(...)
+  local fine, said = pcall(...)
+  assert.is_false(fine)
+  return (said:gsub("^[^:]+:%d+: ", ""))
+end
+
+describe("a config", function()
+  it("has the defaults of the design", function()
+    local c = config {}
+    local want = {
+      max_length = 100, min_length = 1, do_sample = false, temperature = 1,
+      top_k = 0, top_p = 1, num_beams = 1, repetition_penalty = 1,
+      length_penalty = 1, early_stopping = true, pad_token_id = 0,
+      bos_token_id = 2, eos_token_id = 3}
+    for name, value in pairs(want) do assert.equal(value, c[name], name) end
+  end)
+
+  it("tells what was set from what is a default", function()
+    local c = config {top_k = 5}
+    assert.equal(5, rawget(c, "top_k"))
+    assert.is_nil(rawget(c, "top_p"))
+    assert.equal(1, c.top_p)
+    assert.is_nil(c.min_p)
+  end)
+
+  it("names the nearest field for an unknown one", function()
+    assert.equal("config: unknown field 'max_lenght', did you mean "
+                 .. "'max_length'?", message(config, {max_lenght = 5}))
+    assert.equal("config: unknown field 'beams', did you mean 'num_beams'?",
+                 message(config, {beams = 5}))
+    assert.equal("config: unknown field 'Top_K', did you mean 'top_k'?",
+                 message(config, {Top_K = 5}))
+    assert.equal("config: unknown field [1]: a config has named fields only",
+                 message(config, {5}))
+  end)
+
+  it("names field, value and rule", function()
+    for _, case in ipairs {
+      {{max_length = 0}, "max_length is 0, must be an integer from 1"},
+      {{max_length = 2.5}, "max_length is 2.5, must be an integer from 1"},
+      {{top_k = "5"}, 'top_k is "5", must be an integer from 0'},
+      {{top_p = 1.5}, "top_p is 1.5, must be a number from 0 to 1"},
+      {{temperature = 0},
+       "temperature is 0, must be a number above 0 (at least 1.2e-38)"},
+      {{temperature = -1},
+       "temperature is -1, must be a number above 0 (at least 1.2e-38)"},
+      {{do_sample = 1}, "do_sample is 1, must be true or false"},
+      {{early_stopping = "yes"},
+       'early_stopping is "yes", must be true, false or "never"'},
+      {{eos_token_id = {}},
+       "eos_token_id is {}, must be a token id or a list of token ids"},
+      {{bad_words_ids = {1, 2}}, "bad_words_ids is {1, 2}, must be a list of "
+       .. "lists of token ids, none of them empty"},
+      {{suppress_tokens = {1, -1}},
+       "suppress_tokens is {1, -1}, must be a list of token ids"},
+      {{suppress_tokens = {1, nil, 2}},
+       "suppress_tokens is {1, nil, 2}, must be a list of token ids"},
+      {{processors = {5}},
+       "processors is {5}, must be a list of functions(logits, ids)"},
+      {{stop_strings = ""}, 'stop_strings is "", must be a text or a list of '
+       .. "texts, none of them empty"},
+      {{seed = 0.5}, "seed is 0.5, must be an integer"},
+    } do
+      assert.equal("config: " .. case[2], message(config, case[1]))
+    end
+    assert.equal("config: a table of fields expected, got number",
+                 message(config, 5))
+  end)
+
+  it("takes every field", function()
+    local function fn() end
+    local values = {
+      max_length = 9, max_new_tokens = 9, min_length = 0, min_new_tokens = 1,
+      early_stopping = "never", max_time = 0.5, stop_strings = {"a"},
+      do_sample = false, num_beams = 4, num_beam_groups = 2,
+      diversity_penalty = 1, num_return_sequences = 2, length_penalty = -1,
+      strategy = "beam", seed = -1, temperature = 0.5, top_k = 1, top_p = 0,
+      min_p = 1, top_h = 1, typical_p = 1, epsilon_cutoff = 0,
+      eta_cutoff = 0.5, repetition_penalty = 2,
+      encoder_repetition_penalty = 2, no_repeat_ngram_size = 2,
+      encoder_no_repeat_ngram_size = 2, bad_words_ids = {{1}, {2, 3}},
+      renormalize_logits = true, forced_bos_token_id = 1,
+      forced_eos_token_id = {1, 2}, remove_invalid_values = true,
+      exponential_decay_length_penalty = {5, 1.5}, suppress_tokens = {1},
+      begin_suppress_tokens = {1}, sequence_bias = {{{1, 2}, -0.5}},
+      prefix_allowed_tokens_fn = fn, processors = {fn}, pad_token_id = 0,
+      bos_token_id = 1, eos_token_id = {2, 3}, decoder_start_token_id = 0,
+      on_token = fn, threads = 2, batch_size = 8, decoder_input_ids = {0, 5},
+      source_mask = {{1, 1, 0}, {1, 1, 1}}}
+    for _, name in ipairs(config.fields) do
+      assert.is_not_nil(values[name], name)
+    end
+    local c = config(values)
+    for name, value in pairs(values) do assert.equal(value, c[name]) end
+  end)
+
+  it("refuses what contradicts itself", function()
+    for _, case in ipairs {
+      {{num_beams = 4, num_beam_groups = 3, diversity_penalty = 1},
+       "num_beams is 4, must be a multiple of num_beam_groups, which is 3"},
+      {{num_beams = 4, num_beam_groups = 2},
+       "num_beam_groups is 2: diversity_penalty must be above 0"},
+      {{num_beams = 4, num_beam_groups = 2, do_sample = true},
+       "num_beam_groups above 1 and do_sample exclude each other"},
+      {{num_return_sequences = 2, num_beams = 1},
+       "num_return_sequences is 2, must be at most num_beams, which is 1 "
+       .. "(only sampling without beams gives more)"},
+      {{num_return_sequences = 5, num_beams = 4, do_sample = true},
+       "num_return_sequences is 5, must be at most num_beams, which is 4 "
+       .. "(only sampling without beams gives more)"},
+      {{min_length = 9, max_length = 8},
+       "min_length is 9, must be at most max_length, which is 8"},
+      {{min_new_tokens = 9, max_new_tokens = 8},
+       "min_new_tokens is 9, must be at most max_new_tokens, which is 8"},
+    } do
+      assert.equal("config: " .. case[2], message(config, case[1]))
+    end
+    assert.equal(3, config {num_return_sequences = 3, do_sample = true}
+                    .num_return_sequences)
+  end)
+
+  it("leaves to the model's file how many beams there are", function()
+    local c = config {num_return_sequences = 3}
+    assert.equal(3, config.merge(c, {num_beams = 4}).num_return_sequences)
+    assert.matches("at most num_beams, which is 2",
+                   message(config.merge, c, {num_beams = 2}))
+  end)
+
+  it("knows what the name of a strategy implies", function()
+    local c = config {strategy = "beam", num_return_sequences = 3}
+    assert.equal(4, c.num_beams)
+    assert.equal(2, config {strategy = "beam", num_beams = 2}.num_beams)
+    assert.is_true(config {strategy = "sample"}.do_sample)
+    local merged = config.merge({strategy = "greedy"},
+                                {num_beams = 6, do_sample = true})
+    assert.same({1, false}, {merged.num_beams, merged.do_sample})
+  end)
+
+  it("is checked when a field is added later", function()
+    local c = config {}
+    c.top_k = 4
+    assert.equal(4, c.top_k)
+    assert.equal("config: unknown field 'topk', did you mean 'top_k'?",
+                 message(function() c.topk = 4 end))
+  end)
+end)
+
+describe("merging", function()
+  local model = {
+    num_beams = 6, max_length = 512, bad_words_ids = {1, 89, 2, 5, 6},
+    forced_eos_token_id = 2, eos_token_id = 2, transformers_version = "5",
+    early_stopping = false}
+
+  it("puts the caller before the model before the defaults", function()
+    local c = config.merge({num_beams = 2}, model)
+    assert.equal(2, c.num_beams)
+    assert.equal(512, c.max_length)
+    assert.equal(2, c.eos_token_id)
+    assert.is_false(c.early_stopping)
+    assert.equal(1, c.temperature)
+    assert.is_nil(c.transformers_version)
+    assert.equal(1, config.merge(nil, nil).num_beams)
+  end)
+
+  it("unpacks the lists of lists of a GGUF", function()
+    assert.same({{89}, {5, 6}}, config.merge({}, model).bad_words_ids)
+    for _, broken in ipairs {{2, 5}, {0, 1, 5}, {2147483647, 5}, {-1, 5}} do
+      assert.has_error(function()
+        config.merge({}, {bad_words_ids = broken})
+      end)
+    end
+  end)
+
+  it("switches off with false what the model sets", function()
+    local c = config.merge({forced_eos_token_id = false, num_beams = false,
+                            bad_words_ids = false, max_length = false,
+                            eos_token_id = false}, model)
+    assert.is_nil(c.forced_eos_token_id)
+    assert.is_nil(c.bad_words_ids)
+    assert.equal(1, c.num_beams)
+    assert.equal(100, c.max_length)
+    assert.is_false(c.eos_token_id)
+  end)
+
+  it("keeps false as a value where it is one", function()
+    local c = config.merge({early_stopping = false, do_sample = false},
+                           {early_stopping = true, do_sample = true})
+    assert.is_false(c.early_stopping)
+    assert.is_false(c.do_sample)
+  end)
+
+  it("takes a config as the caller's table", function()
+    local c = config.merge(config {num_beams = 3}, model)
+    assert.equal(3, c.num_beams)
+    assert.equal(512, c.max_length)
+  end)
+
+  it("lets a length of the caller beat the model's other way to set it",
+     function()
+    assert.is_nil(config.merge({max_length = 9}, {max_new_tokens = 50})
+                  .max_new_tokens)
+    assert.equal(50, config.merge({}, {max_new_tokens = 50}).max_new_tokens)
+  end)
+
+  it("blames the model's file for what is wrong in it", function()
+    assert.equal("config: the model's generation defaults: temperature is 0, "
+                 .. "must be a number above 0 (at least 1.2e-38)",
+                 message(config.merge, {}, {temperature = 0}))
+    assert.equal(2, config.merge({temperature = 2}, {temperature = 0})
+                    .temperature)
+  end)
+
+  it("refuses contradictions between the two", function()
+    assert.has_error(function()
+      config.merge({num_return_sequences = 8}, model)
+    end)
+  end)
+
+  it("counts lengths with the prompt", function()
+    local function lengths(c, n) return {config.lengths(config.merge(c), n)} end
+    assert.same({100, 1}, lengths({}, 1))
+    assert.same({139, 1}, lengths({}, 40))
+    assert.same({50, 1}, lengths({max_length = 50}, 40))
+    assert.same({49, 1}, lengths({max_new_tokens = 9, max_length = 50}, 40))
+    assert.same({139, 43}, lengths({min_new_tokens = 3}, 40))
+  end)
+end)

@@ -1,0 +1,182 @@
+-- decant.scheduler: coroutines that share forward passes.
+
+local scheduler = require "decant.scheduler"
+local toy = require "spec.support.toy"
+
+-- An engine that answers each row with its ids, and counts.
+local function echo_engine()
+  local engine = {passes = 0, sizes = {}}
+  function engine.forward(requests)
+    engine.passes = engine.passes + 1
+    engine.sizes[engine.passes] = #requests
+    local answers = {}
+    for i, request in ipairs(requests) do answers[i] = request[2] end
+    return answers
+  end
+  return engine
+end
+
+local function queue(bodies)
+  local i = 0
+  return function()
+    i = i + 1
+    return bodies[i]
+  end
+end
+
+-- A job that asks `n` times and notes that its answers are its own.
+local function asker(engine, name, n, done)
+  return function()
+    for i = 1, n do
+      local answer = scheduler.forward(engine, {}, {{name, i}})
+      assert(answer[1][1] == name and answer[1][2] == i)
+    end
+    done[#done + 1] = name
+  end
+end
+
+
+describe("the scheduler", function()
+  it("takes as many passes as its longest input asks for", function()
+    local engine, done, bodies = echo_engine(), {}, {}
+    for i, n in ipairs{3, 1, 7, 2, 5} do
+      bodies[i] = asker(engine, i, n, done)
+    end
+    scheduler.run(queue(bodies), 64)
+    assert.equal(7, engine.passes)
+    assert.same({5, 4, 3, 2, 2, 1, 1}, engine.sizes)
+    assert.same({2, 4, 1, 5, 3}, done)
+  end)
+
+  it("keeps no more inputs alive than its limit, and lets them join", function()
+    local engine, done, bodies = echo_engine(), {}, {}
+    for i, n in ipairs{1, 4, 1, 1, 2} do
+      bodies[i] = asker(engine, i, n, done)
+    end
+    scheduler.run(queue(bodies), 2)
+    assert.same({2, 2, 2, 2, 1}, engine.sizes)
+    assert.equal(5, #done)
+  end)
+
+  it("runs jobs that ask for nothing", function()
+    local count = 0
+    local bodies = {}
+    for i = 1, 5 do bodies[i] = function() count = count + 1 end end
+    scheduler.run(queue(bodies), 2)
+    assert.equal(5, count)
+  end)
+
+  it("makes one pass for each engine", function()
+    local one, two, done = echo_engine(), echo_engine(), {}
+    scheduler.run(queue{asker(one, 1, 2, done), asker(two, 2, 2, done),
+                        asker(one, 3, 2, done)}, 8)
+    assert.same({2, 2}, one.sizes)
+    assert.same({1, 1}, two.sizes)
+  end)
+
+  it("computes at once outside of a scheduled coroutine", function()
+    local engine = echo_engine()
+    assert.same({{5}}, scheduler.forward(engine, {}, {{5}}))
+    local co = coroutine.wrap(function()
+      return scheduler.forward(engine, {}, {{6}})
+    end)
+    assert.same({{6}}, co())
+    assert.same({1, 1}, engine.sizes)
+  end)
+
+  it("computes at once in a coroutine that a job makes for itself", function()
+    local engine = echo_engine()
+    scheduler.run(queue{function()
+      local inner = coroutine.wrap(function()
+        coroutine.yield(scheduler.forward(engine, {}, {{1}}))
+      end)
+      assert.same({{1}}, inner())
+    end}, 1)
+    assert.equal(1, engine.passes)
+  end)
+
+  it("passes other yields to the host and brings back its answer", function()
+    local engine, got = echo_engine(), nil
+    local host = coroutine.create(function()
+      scheduler.run(queue{function()
+        scheduler.forward(engine, {}, {{1}})
+        got = table.pack(coroutine.yield("tick", nil, 3))
+        scheduler.forward(engine, {}, {{2}})
+      end}, 1)
+      return "ended"
+    end)
+    assert.same({true, "tick", nil, 3, n = 4},
+                table.pack(coroutine.resume(host)))
+    assert.same({true, "ended", n = 2},
+                table.pack(coroutine.resume(host, nil, "answer")))
+    assert.same({nil, "answer", n = 2}, got)
+  end)
+
+  it("says so when there is no host to yield to", function()
+    assert.is_false(coroutine.isyieldable())
+    assert.error_matches(function()
+      scheduler.run(queue{function() coroutine.yield(1) end}, 1)
+    end, "not called inside a coroutine")
+  end)
+
+  it("closes every coroutine when one raises, and raises the same value",
+     function()
+       local engine, closed, failure = echo_engine(), {}, {"mine"}
+       local function body(name, fails)
+         return function()
+           local _ <close> = setmetatable({}, {__close = function()
+             closed[#closed + 1] = name
+           end})
+           scheduler.forward(engine, {}, {{1}})
+           if fails then error(failure) end
+           scheduler.forward(engine, {}, {{2}})
+         end
+       end
+       local ok, err = pcall(scheduler.run, queue{
+         body "a", body("b", true), body "c"}, 8)
+       table.sort(closed)
+       assert.is_false(ok)
+       assert.equal(failure, err)
+       assert.same({"a", "b", "c"}, closed)
+     end)
+
+  it("closes every coroutine when the host is closed", function()
+    local engine, closed = echo_engine(), 0
+    local host = coroutine.create(function()
+      scheduler.run(queue{function()
+        local _ <close> = setmetatable({}, {__close = function()
+          closed = closed + 1
+        end})
+        scheduler.forward(engine, {}, {{1}})
+        coroutine.yield "tick"
+      end}, 1)
+    end)
+    coroutine.resume(host)
+    assert.equal(0, closed)
+    assert.is_true(coroutine.close(host))
+    assert.equal(1, closed)
+  end)
+
+  it("runs inside of a job of another one", function()
+    local outer, inner, done = echo_engine(), echo_engine(), {}
+    scheduler.run(queue{function()
+      scheduler.forward(outer, {}, {{1}})
+      scheduler.run(queue{asker(inner, 1, 3, done), asker(inner, 2, 2, done)},
+                    8)
+      scheduler.forward(outer, {}, {{2}})
+    end}, 8)
+    assert.equal(2, outer.passes)
+    assert.same({2, 2, 1}, inner.sizes)
+  end)
+
+  it("gives each session the scores of its own rows", function()
+    local session, engine = toy.session{rows = 2}
+    local first
+    scheduler.run(queue{function()
+      first = session:forward{{1}, {3, 5}}
+    end}, 1)
+    assert.equal(1, engine.passes)
+    assert.equal(4, first[1]:argmax())
+    assert.equal(3, first[2]:argmax())
+  end)
+end)

@@ -1,0 +1,70 @@
+-- tokenizer_files.lua: where the specs of the tokenizers find their data, and
+-- temporary files for those they make themselves.
+
+local json = require "dkjson"
+
+local files = {data = "../shared/data/tokenizers/"}
+
+local function shell(command)
+  assert(os.execute(command), command)
+end
+
+-- The lines of a golden file, decoded. Written by the scripts beside the data:
+-- what sentencepiece 0.2.3 and transformers 5.23.0 give.
+function files.golden(name)
+  local path = files.data .. "golden/" .. name .. ".golden.jsonl.gz"
+  local pipe = assert(io.popen("gzip -dc " .. path))
+  local lines = {}
+  for line in pipe:lines() do
+    local object, _, message = json.decode(line)
+    lines[#lines + 1] = assert(object, message)
+  end
+  assert(pipe:close(), path)
+  assert(#lines > 100, path)
+  return lines
+end
+
+function files.read(path)
+  local file = assert(io.open(path, "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+
+-- As a new file: some file systems write a truncated one to disk at once.
+function files.write(path, bytes)
+  os.remove(path)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(bytes))
+  assert(file:close())
+  return path
+end
+
+-- A new directory; files.remove(it) afterwards.
+function files.directory()
+  local path = os.tmpname()
+  os.remove(path)
+  shell("mkdir -p '" .. path .. "'")
+  return path
+end
+
+function files.remove(directory)
+  shell("rm -r '" .. directory .. "'")
+end
+
+-- A Marian directory with these contents: {["source.spm"] = bytes, ...}
+function files.fill(directory, contents)
+  for name, bytes in pairs(contents) do
+    files.write(directory .. "/" .. name, bytes)
+  end
+  return directory
+end
+
+-- Bytes of a hexadecimal text.
+function files.unhex(hex)
+  return (hex:gsub("%x%x", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+return files

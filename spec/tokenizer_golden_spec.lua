@@ -1,0 +1,153 @@
+-- The tokenizers against the libraries: every open golden of the unigram
+-- models (../shared/data/tokenizers/golden/README.md says what made them).
+
+local core = require "decant.core"
+local files = require "spec.support.tokenizer_files"
+
+-- Runs `check` over the goldens of one kind; it returns what is wrong, or nil.
+-- All must be right, and there must be `expected` of them.
+local function all_match(lines, kind, expected, check)
+  local n, wrong = 0, {}
+  for _, line in ipairs(lines) do
+    if line.kind == kind then
+      n = n + 1
+      local what = check(line)
+      if what then
+        wrong[#wrong + 1] = (line.name or line.from) .. ": " .. what
+      end
+    end
+  end
+  assert.equal("", table.concat(wrong, "\n", 1, math.min(#wrong, 5)))
+  assert.equal(expected, n)
+end
+
+local function show(value)
+  return type(value) == "table" and table.concat(value, " ") or value
+end
+
+-- The first of the fields that differs.
+local function difference(line, got)
+  for _, field in ipairs {"norm", "ids", "pieces", "decode", "decode_raw"} do
+    local want, have = line[field], got[field]
+    if want and show(want) ~= show(have) then
+      return ("%s is [%s], expected [%s]"):format(field, show(have),
+                                                  show(want))
+    end
+  end
+end
+
+local function describe_spm(name, file, counts)
+  describe("of " .. name, function()
+    local tokenizer, lines
+
+    setup(function()
+      tokenizer = assert(core.tokenizer(files.data .. file))
+      lines = files.golden(name)
+    end)
+
+    local function encoded(text)
+      local ids = tokenizer:encode(text)
+      return {
+        norm = tokenizer:normalize(text), ids = ids,
+        pieces = tokenizer:pieces(text), decode = tokenizer:decode(ids)
+      }
+    end
+
+    it("gives the norm, ids, pieces and decoded text of each text", function()
+      all_match(lines, "text", counts.text, function(line)
+        return difference(line, encoded(line.text))
+      end)
+    end)
+
+    it("gives them for bytes that are not UTF-8", function()
+      all_match(lines, "bytes", counts.bytes, function(line)
+        return difference(line, encoded(files.unhex(line.hex)))
+      end)
+    end)
+
+    it("gives the piece of each id and what it decodes to alone", function()
+      all_match(lines, "ids", counts.ids, function(line)
+        for i, piece in ipairs(line.pieces) do
+          local id = line.from + i - 1
+          if tokenizer:piece(id) ~= piece then
+            return ("piece %d is %q"):format(id, tokenizer:piece(id))
+          end
+          local text = tokenizer:decode({id})
+          if text ~= line.decode[i] then
+            return ("id %d decodes to %q, expected %q"):format(
+              id, text, line.decode[i])
+          end
+        end
+      end)
+    end)
+  end)
+end
+
+local function describe_marian(name, spm, counts)
+  describe("of " .. name, function()
+    local tokenizer, lines, directory
+
+    setup(function()
+      directory = files.fill(files.directory(), {
+        ["source.spm"] = files.read(files.data .. spm.source),
+        ["target.spm"] = files.read(files.data .. spm.target),
+        ["vocab.json"] = files.read(files.data .. spm.vocab)
+      })
+      tokenizer = assert(core.tokenizer(directory))
+      lines = files.golden(name)
+    end)
+
+    teardown(function() files.remove(directory) end)
+
+    it("gives the ids, pieces and decoded texts of each text", function()
+      all_match(lines, "text", counts.text, function(line)
+        local options = {special = true, side = line.side}
+        local ids = tokenizer:encode(line.text, options)
+        return difference(line, {
+          ids = ids, pieces = tokenizer:pieces(line.text, options),
+          decode = tokenizer:decode(ids),
+          decode_raw = tokenizer:decode(ids, {special = true})
+        })
+      end)
+    end)
+
+    it("gives the piece of each id", function()
+      all_match(lines, "ids", counts.ids, function(line)
+        for i, piece in ipairs(line.pieces) do
+          local id = line.from + i - 1
+          if tokenizer:piece(id) ~= piece or tokenizer:id(piece) ~= id then
+            return ("piece %d is %q"):format(id, tokenizer:piece(id))
+          end
+        end
+      end)
+    end)
+
+    it("streams each text as decode gives it, in whole characters", function()
+      all_match(lines, "text", counts.text, function(line)
+        local stream, parts = tokenizer:stream(), {}
+        for _, id in ipairs(line.ids) do
+          parts[#parts + 1] = stream(id)
+          if not utf8.len(parts[#parts]) then return "part of a character" end
+        end
+        parts[#parts + 1] = stream()
+        return difference({decode = line.decode},
+                          {decode = table.concat(parts)})
+      end)
+    end)
+  end)
+end
+
+describe("the open goldens", function()
+  describe_spm("hf.spiece", "hf.spiece.model",
+               {text = 961, bytes = 19, ids = 59})
+  describe_spm("opus-mt-en-mg.source", "opus-mt-en-mg.source.spm",
+               {text = 961, bytes = 19, ids = 63})
+  describe_spm("de-en", "de-en.model", {text = 961, bytes = 19, ids = 16})
+  describe_marian("opus-mt-en-mg.marian", {
+    source = "opus-mt-en-mg.source.spm", target = "opus-mt-en-mg.target.spm",
+    vocab = "opus-mt-en-mg.vocab.json"
+  }, {text = 1922, ids = 107})
+  describe_marian("de-en.marian", {
+    source = "de-en.model", target = "de-en.model", vocab = "de-en.vocab.json"
+  }, {text = 961, ids = 16})
+end)

@@ -1,0 +1,120 @@
+/*
+** beam.c: the beam step for Lua strategies.
+**
+**   core.beam_candidates(rows, scores, n)   -> {{row=, id=, score=}, ...}
+**       the n best continuations, best first; rows: a list of Logits (log-
+**       probabilities), scores: a list of numbers, one for each row. Ties:
+**       lower row, then lower id. Fewer than n when fewer are allowed.
+**   core.beam_sample(rows, scores, n, rng)  -> the same, drawn without
+**       replacement from the softmax of the scores, in the order drawn
+**
+** Rows count from 1, ids from 0.
+*/
+#include "decode/beam.h"
+#include "lua/logits.h"
+
+
+static double check_score (lua_State *L, size_t i) {
+  if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TNUMBER)
+    luaL_argerror(L, 2, lua_pushfstring(L, "score %I is a %s, must be a number",
+                                        (LUAI_UACINT)i + 1,
+                                        luaL_typename(L, -1)));
+  double score = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return score;
+}
+
+
+static const float *check_beam (lua_State *L, size_t i, size_t *vocab) {
+  size_t n;
+  lua_rawgeti(L, 1, (lua_Integer)i + 1);
+  const float *x = dc_test_logits(L, -1, &n);
+  if (x == NULL)
+    luaL_argerror(L, 1, lua_pushfstring(L, "row %I is a %s, must be Logits",
+                                        (LUAI_UACINT)i + 1,
+                                        luaL_typename(L, -1)));
+  if (i > 0 && n != *vocab)
+    luaL_argerror(L, 1, lua_pushfstring(L, "row %I has %I logits, row 1 has "
+                                        "%I", (LUAI_UACINT)i + 1,
+                                        (LUAI_UACINT)n, (LUAI_UACINT)*vocab));
+  *vocab = n;
+  lua_pop(L, 1);  /* the list keeps it */
+  return x;
+}
+
+
+static dc_beams check_beams (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  dc_beams beams = {NULL, NULL, lua_rawlen(L, 1), 0};
+  luaL_argcheck(L, beams.rows > 0, 1, "must hold at least one row");
+  luaL_argcheck(L, lua_rawlen(L, 2) == beams.rows, 2,
+                "must hold one score for each row");
+  const float **x = dc_push_scratch(L, beams.rows, sizeof *x);
+  double *scores = dc_push_scratch(L, beams.rows, sizeof *scores);
+  for (size_t i = 0; i < beams.rows; i++) {
+    x[i] = check_beam(L, i, &beams.vocab);
+    scores[i] = check_score(L, i);
+  }
+  beams.x = x;
+  beams.scores = scores;
+  return beams;
+}
+
+
+/* More than there are tokens cannot be had. */
+static size_t check_count (lua_State *L, const dc_beams *beams) {
+  size_t n = (size_t)dc_check_range(L, 3, 1, INT32_MAX);
+  size_t all = beams->rows * beams->vocab;
+  return n < all ? n : all;
+}
+
+
+static int push_candidates (lua_State *L, const dc_candidate *list, size_t n) {
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, list[i].row + 1);
+    lua_setfield(L, -2, "row");
+    lua_pushinteger(L, list[i].id);
+    lua_setfield(L, -2, "id");
+    lua_pushnumber(L, list[i].score);
+    lua_setfield(L, -2, "score");
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+
+static int beam_candidates (lua_State *L) {
+  dc_error err;
+  dc_beams beams = check_beams(L);
+  size_t n = check_count(L, &beams);
+  dc_candidate *list = dc_push_scratch(L, n, sizeof *list);
+  if (!dc_beam_top(&beams, list, &n, &err)) return dc_raise(L, &err);
+  return push_candidates(L, list, n);
+}
+
+
+static int beam_sample (lua_State *L) {
+  dc_error err;
+  dc_beams beams = check_beams(L);
+  size_t n = check_count(L, &beams);
+  dc_rng *rng = dc_check_rng(L, 4);
+  dc_candidate *list = dc_push_scratch(L, n, sizeof *list);
+  float *weights = dc_push_scratch(L, beams.rows * beams.vocab,
+                                   sizeof *weights);
+  double *sums = dc_push_scratch(L, beams.rows, sizeof *sums);
+  if (!dc_beam_draw(&beams, list, &n, rng, weights, sums, &err))
+    return dc_raise(L, &err);
+  return push_candidates(L, list, n);
+}
+
+
+void dc_open_beam (lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"beam_candidates", beam_candidates}, {"beam_sample", beam_sample},
+    {NULL, NULL}
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,118 @@
+/* binding.c: see binding.h. */
+#include "lua/binding.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/size.h"
+
+
+int dc_push_failure (lua_State *L, const dc_error *err) {
+  lua_pushnil(L);
+  lua_pushstring(L, err->text);
+  return 2;
+}
+
+
+int dc_raise (lua_State *L, const dc_error *err) {
+  return luaL_error(L, "%s", err->text);
+}
+
+
+const char *dc_check_path (lua_State *L, int arg) {
+  size_t size;
+  const char *path = luaL_checklstring(L, arg, &size);
+  luaL_argcheck(L, strlen(path) == size, arg, "a path holds no NUL byte");
+  return path;
+}
+
+
+lua_Integer dc_check_range (lua_State *L, int arg, lua_Integer min,
+                            lua_Integer max) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  if (n < min || n > max)
+    luaL_argerror(L, arg, lua_pushfstring(L, "is %I, must be from %I to %I",
+                                          (LUAI_UACINT)n, (LUAI_UACINT)min,
+                                          (LUAI_UACINT)max));
+  return n;
+}
+
+
+double dc_check_finite (lua_State *L, int arg) {
+  double x = luaL_checknumber(L, arg);
+  luaL_argcheck(L, isfinite(x), arg, "must be a finite number");
+  return x;
+}
+
+
+void *dc_push_scratch (lua_State *L, size_t count, size_t size) {
+  size_t bytes = 0;
+  if (!dc_size_mul(count, size, &bytes) || bytes > PTRDIFF_MAX)
+    luaL_error(L, "not enough memory");
+  void *block = lua_newuserdatauv(L, bytes, 0);
+  memset(block, 0, bytes);
+  return block;
+}
+
+
+static void bad_id (lua_State *L, int arg, size_t position, size_t vocab) {
+  const char *shown = luaL_tolstring(L, -1, NULL);
+  const char *message =
+    vocab > 0
+      ? lua_pushfstring(L, "id %s at position %I is no integer from 0 to %I "
+                        "(the vocabulary)", shown, (LUAI_UACINT)position,
+                        (LUAI_UACINT)vocab - 1)
+      : lua_pushfstring(L, "id %s at position %I is no integer from 0", shown,
+                        (LUAI_UACINT)position);
+  luaL_argerror(L, arg, message);
+}
+
+
+int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
+                       size_t *n) {
+  index = lua_absindex(L, index);
+  if (!lua_istable(L, index))
+    luaL_argerror(L, arg, lua_pushfstring(L, "a table of token ids expected, "
+                                          "got %s", luaL_typename(L, index)));
+  size_t count = lua_rawlen(L, index);
+  lua_Integer end = vocab > 0 ? (lua_Integer)vocab : INT32_MAX;
+  int32_t *ids = dc_push_scratch(L, count, sizeof *ids);
+  for (size_t i = 0; i < count; i++) {
+    int is_integer;
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
+    lua_Integer id = lua_tointegerx(L, -1, &is_integer);
+    if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || id < 0 || id >= end)
+      bad_id(L, arg, i + 1, vocab);
+    ids[i] = (int32_t)id;
+    lua_pop(L, 1);
+  }
+  *n = count;
+  return ids;
+}
+
+
+void dc_push_ids (lua_State *L, const int32_t *ids, size_t n) {
+  lua_createtable(L, n > INT32_MAX ? 0 : (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    lua_pushinteger(L, ids[i]);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+
+void dc_new_type (lua_State *L, const char *name, const luaL_Reg *methods,
+                  const luaL_Reg *metamethods) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  luaL_setfuncs(L, metamethods, 0);
+  lua_pop(L, 1);
+}
+
+
+void dc_report_memory (lua_State *L, size_t bytes) {
+  size_t kilobytes = bytes / 1024;
+  if (kilobytes > 0 && lua_gc(L, LUA_GCISRUNNING))
+    lua_gc(L, LUA_GCSTEP, kilobytes > INT32_MAX ? INT32_MAX : (int)kilobytes);
+}

@@ -1,0 +1,102 @@
+/*
+** hparams.c: m:hparams(), what a model's file says: sizes, and the table
+** `generation` of its decant.generation.* keys.
+*/
+#include <string.h>
+
+#include "lua/format.h"
+#include "lua/model.h"
+
+
+/* Elements from..to of an array as a table. */
+static void push_range (lua_State *L, const dc_gguf_array *a, size_t from,
+                        size_t to) {
+  lua_newtable(L);
+  for (size_t i = from; i < to; i++) {
+    dc_push_gguf_element(L, a, i);
+    lua_rawseti(L, -2, (lua_Integer)(i - from) + 1);
+  }
+}
+
+
+/* A list of lists, each with its length in front; a length that runs over the
+   end takes what there is. */
+static void push_lists (lua_State *L, const dc_gguf_array *a) {
+  lua_newtable(L);
+  for (size_t i = 0; i < a->count; ) {
+    int64_t n = 0;
+    dc_gguf_array_int(a, i++, &n);
+    size_t left = a->count - i;
+    size_t end = i + (n < 0 || (uint64_t)n > left ? left : (size_t)n);
+    push_range(L, a, i, end);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    i = end;
+  }
+}
+
+
+/* The table `generation`: every key decant.generation.FIELD. */
+static void push_generation (lua_State *L, const dc_gguf *file) {
+  static const char prefix[] = "decant.generation.";
+  size_t skip = sizeof prefix - 1;
+  lua_newtable(L);
+  for (size_t i = 0; i < dc_gguf_n_keys(file); i++) {
+    const dc_gguf_value *v = dc_gguf_key_at(file, i);
+    if (v->key.size <= skip || memcmp(v->key.data, prefix, skip)) continue;
+    dc_string field = {v->key.data + skip, v->key.size - skip};
+    lua_pushlstring(L, field.data, field.size);
+    dc_gguf_array a = dc_gguf_as_array(v);
+    if (v->kind != DC_GGUF_ARRAY)
+      dc_push_gguf_element(L, &a, 0);
+    else if (dc_string_is(field, "bad_words_ids") ||
+             dc_string_is(field, "force_words_ids"))
+      push_lists(L, &a);
+    else
+      push_range(L, &a, 0, a.count);
+    lua_rawset(L, -3);
+  }
+}
+
+
+static void set_integer (lua_State *L, const char *name, size_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+
+static void push_sizes (lua_State *L, const dc_model *m) {
+  const dc_hparams *hp = &m->hp;
+  lua_pushstring(L, hp->arch->name);
+  lua_setfield(L, -2, "architecture");
+  set_integer(L, "vocab", hp->n_vocab);
+  set_integer(L, "d_model", hp->d_model);
+  set_integer(L, "context", m->context);
+  set_integer(L, "decoder_start", hp->decoder_start);
+  set_integer(L, "encoder_layers", hp->encoder.n_layers);
+  set_integer(L, "decoder_layers", hp->decoder.n_layers);
+  set_integer(L, "encoder_heads", hp->encoder.n_heads);
+  set_integer(L, "decoder_heads", hp->decoder.n_heads);
+  set_integer(L, "encoder_ffn", hp->encoder.d_ff);
+  set_integer(L, "decoder_ffn", hp->decoder.d_ff);
+  set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
+  lua_pushstring(L, dc_type_of(m->weights.embedding.type)->name);
+  lua_setfield(L, -2, "type");
+}
+
+
+int dc_model_hparams (lua_State *L) {
+  lua_settop(L, 1);
+  dc_lua_rows *hold = dc_new_rows(L);
+  dc_model *m = dc_check_open_model(L, 1);
+  dc_rows_open(hold, m);
+  lua_newtable(L);
+  lua_pushstring(L, dc_gguf_path(m->file));
+  lua_setfield(L, -2, "path");
+  push_generation(L, m->file);
+  lua_setfield(L, -2, "generation");
+  lua_pushliteral(L, "seq2seq");
+  lua_setfield(L, -2, "kind");
+  if (!m->vocab_only) push_sizes(L, m);
+  dc_rows_close(hold);
+  return 1;
+}

@@ -1,0 +1,31 @@
+/*
+** logits.h: rows of scores as Lua values, for the bindings that make or read
+** them, and the parts of the decoding library that logits.c opens.
+*/
+#ifndef DC_LUA_LOGITS_H
+#define DC_LUA_LOGITS_H
+
+#include "decode/logits.h"
+#include "lua/binding.h"
+#include "math/rng.h"
+
+/* Pushes a new Logits of n zeros; the floats live inside of the userdata. */
+float *dc_push_logits (lua_State *L, size_t n);
+
+/* The floats of the Logits at argument `arg`, else an error. */
+float *dc_check_logits (lua_State *L, int arg, size_t *n);
+
+/* The same for any value: NULL if it is no Logits. */
+float *dc_test_logits (lua_State *L, int index, size_t *n);
+
+/* A row with scratch, for the functions of decode/. The scratch belongs to
+   the state and is good until the next call of Lua code. Pushes nothing. */
+dc_logits dc_logits_row (lua_State *L, float *x, size_t n);
+
+/* The Rng at argument `arg`, else an error. */
+dc_rng *dc_check_rng (lua_State *L, int arg);
+
+void dc_open_rng (lua_State *L);   /* core.rng */
+void dc_open_beam (lua_State *L);  /* core.beam_candidates, core.beam_sample */
+
+#endif

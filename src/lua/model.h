@@ -1,0 +1,64 @@
+/* model.h (lua): the userdata decant.Model and decant.Rows, for each other. */
+#ifndef DC_LUA_MODEL_H
+#define DC_LUA_MODEL_H
+
+#include "lua/binding.h"
+#include "model/model.h"
+
+#define DC_LUA_SOURCE "decant.Source"
+
+/* A model as Lua holds it: NULL when it is closed. */
+typedef struct dc_lua_model {
+  dc_model *model;
+} dc_lua_model;
+
+/* The open model at argument `arg`; dc_check_model wants it with weights. */
+dc_model *dc_check_open_model (lua_State *L, int arg);
+dc_model *dc_check_model (lua_State *L, int arg);
+
+/* A list of lists of ids at `arg`; each may be empty. Pushes two values that
+   own the memory. */
+typedef struct dc_lua_ids {
+  int32_t *ids;
+  size_t n;
+} dc_lua_ids;
+
+dc_lua_ids *dc_check_id_lists (lua_State *L, int arg, size_t vocab,
+                               size_t *count);
+
+/* The encoder's output as the decoder reads it; immutable. */
+typedef struct dc_lua_source {
+  dc_model *model;  /* holds a reference; NULL when closed */
+  dc_timeline timeline;
+} dc_lua_source;
+
+/* Timelines that go on together (the rows of a session). */
+typedef struct dc_lua_rows {
+  dc_model *model;  /* holds a reference; NULL when closed */
+  dc_timeline *timelines;  /* [n] */
+  size_t n;
+  dc_lua_source *source;  /* kept alive by the user value */
+} dc_lua_rows;
+
+/* Pushes a closed source or closed rows; dc_rows_open makes them rows of m,
+   none as yet. Open rows keep their model: where a C function allocates while
+   it works on a model, such rows hold it. */
+dc_lua_source *dc_new_source (lua_State *L);
+dc_lua_rows *dc_new_rows (lua_State *L);
+void dc_rows_open (dc_lua_rows *rows, dc_model *m);
+
+/* Lets go of timelines and model; closed rows may be closed again. */
+void dc_rows_close (dc_lua_rows *rows);
+
+/* The source at `index`, which must be of m; else an error about `arg`. */
+dc_lua_source *dc_check_source (lua_State *L, int index, int arg,
+                                dc_model *m);
+
+/* n empty rows in place of what was there; false when memory is short. */
+bool dc_rows_resize (dc_lua_rows *rows, size_t n);
+
+int dc_model_hparams (lua_State *L);  /* m:hparams() */
+int dc_model_rows (lua_State *L);     /* m:rows(n, source) */
+void dc_open_rows (lua_State *L);     /* core.forward, core.copied_bytes */
+
+#endif

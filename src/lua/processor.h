@@ -1,0 +1,24 @@
+/*
+** processor.h: processors as Lua values.
+*/
+#ifndef DC_LUA_PROCESSOR_H
+#define DC_LUA_PROCESSOR_H
+
+#include "decode/processors.h"
+#include "lua/binding.h"
+
+/* The processor at `index`; NULL if the value is something else. */
+const dc_processor *dc_test_processor (lua_State *L, int index);
+
+/* Applies it to the Logits x[n] with the row's ids; raises what goes wrong,
+   naming the kind and, unless it is 0, the place in a chain. */
+void dc_run_processor (lua_State *L, const dc_processor *p, int place,
+                       float *x, size_t n, const int32_t *ids, size_t n_ids);
+
+/* For __call metamethods of (self, logits, ...), where the caller's first
+   argument is the second on the stack: the Logits, else an error. */
+void dc_check_called (lua_State *L, int self);
+
+void dc_open_chain (lua_State *L);  /* core.chain */
+
+#endif

@@ -1,0 +1,83 @@
+/*
+** system.c: the module about itself.
+**
+**   core.threads([n])    -> the thread budget; sets it first if n is given
+**   core.info()          -> {version=, isa=, isas=, threads=, openmp=}
+**   core.memory()        -> bytes in use outside of Lua
+**   core.clock()         -> seconds of a clock that only runs forward
+**   core.parallel_from(n)   loops of n operations or more use all threads;
+**                           -> what it was (for specs and benchmarks)
+*/
+#include <time.h>
+
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "lua/binding.h"
+#include "math/kernels.h"
+
+#define DC_VERSION "0.1.0"
+
+
+static int sys_threads (lua_State *L) {
+  if (!lua_isnoneornil(L, 1))
+    dc_threads_set((int)dc_check_range(L, 1, 1, DC_MAX_THREADS));
+  lua_pushinteger(L, dc_threads());
+  return 1;
+}
+
+
+static int sys_memory (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dc_memory_used());
+  return 1;
+}
+
+
+static int sys_clock (lua_State *L) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+  return 1;
+}
+
+
+static int sys_parallel_from (lua_State *L) {
+  lua_pushnumber(L, dc_threads_worth(dc_check_finite(L, 1)));
+  return 1;
+}
+
+
+static int sys_info (lua_State *L) {
+  lua_newtable(L);
+  lua_pushliteral(L, DC_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushstring(L, dc_isa_name(dc_kernels_get()->isa));
+  lua_setfield(L, -2, "isa");
+  lua_newtable(L);
+  for (dc_isa i = 0; i < DC_N_ISAS; i++)
+    if (dc_kernels_of(i) != NULL) {
+      lua_pushstring(L, dc_isa_name(i));
+      lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+  lua_setfield(L, -2, "isas");
+  lua_pushinteger(L, dc_threads());
+  lua_setfield(L, -2, "threads");
+#if defined(_OPENMP)
+  lua_pushinteger(L, _OPENMP);
+#else
+  lua_pushboolean(L, 0);
+#endif
+  lua_setfield(L, -2, "openmp");
+  return 1;
+}
+
+
+void dc_open_system (lua_State *L) {
+  static const luaL_Reg functions[] = {
+    {"threads", sys_threads}, {"info", sys_info}, {"memory", sys_memory},
+    {"clock", sys_clock},
+    {"parallel_from", sys_parallel_from},
+    {NULL, NULL}
+  };
+  luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,408 @@
+/*
+** tokenizer.c: the Tokenizer userdata.
+**
+**   core.tokenizer(path)         -> Tokenizer | nil, message
+**   t:encode(text [, options])   -> ids
+**       options: bos, eos, special (booleans), side ("source" | "target")
+**   t:pieces(text [, options])   -> the piece of each id; an unknown one is the
+**                                   text it stands for (Marian: "<unk>")
+**   t:normalize(text [, {side=}]) -> text as the model sees it
+**   t:decode(ids [, {special=}]) -> text
+**   t:stream([{special=}])       -> function (id | nil) -> text
+**       whole characters; nil (or nothing) ends the text and gives the rest
+**   t:piece(id)  t:id(piece) -> id | nil   #t   t:close()
+**   t.bos t.eos t.pad t.unk      -> id | nil;  t.kind -> "marian", "unigram"
+*/
+#include "lua/tokenizer.h"
+
+#include <string.h>
+
+#include "lua/binding.h"
+
+#define SCRATCH "decant.TokenizerScratch"
+#define DECODER "decant.TokenizerDecoder"
+
+typedef struct box {
+  dc_tokenizer *tokenizer;  /* NULL: closed */
+} box;
+
+
+/* ---- userdata ----------------------------------------------------------- */
+
+static box *new_box (lua_State *L) {
+  box *b = lua_newuserdatauv(L, sizeof *b, 0);
+  b->tokenizer = NULL;
+  luaL_setmetatable(L, DC_LUA_TOKENIZER);
+  return b;
+}
+
+
+dc_tokenizer **dc_push_tokenizer (lua_State *L) {
+  return &new_box(L)->tokenizer;
+}
+
+
+static const dc_tokenizer *check_open (lua_State *L, int arg) {
+  box *b = luaL_checkudata(L, arg, DC_LUA_TOKENIZER);
+  luaL_argcheck(L, b->tokenizer != NULL, arg, "the tokenizer is closed");
+  return b->tokenizer;
+}
+
+
+static dc_string check_text (lua_State *L, int arg) {
+  dc_string s;
+  s.data = luaL_checklstring(L, arg, &s.size);
+  return s;
+}
+
+
+/* Memory that encoding fills: the collector's, since pushing may raise. */
+static dc_encoding *push_encoding (lua_State *L) {
+  dc_encoding *e = lua_newuserdatauv(L, sizeof *e, 0);
+  memset(e, 0, sizeof *e);
+  luaL_setmetatable(L, SCRATCH);
+  return e;
+}
+
+
+static int scratch_gc (lua_State *L) {
+  dc_encoding_free(luaL_checkudata(L, 1, SCRATCH));
+  return 0;
+}
+
+
+/* ---- options ------------------------------------------------------------ */
+
+enum { BOS = 1, EOS = 2, SPECIAL = 4, SIDE = 8 };
+
+static const struct option {
+  const char *name;
+  unsigned bit;
+} option_list[] = {
+  {"bos", BOS}, {"eos", EOS}, {"special", SPECIAL}, {"side", SIDE}
+};
+
+#define N_OPTIONS (sizeof option_list / sizeof option_list[0])
+
+
+static void check_side (lua_State *L, int arg, dc_side *side) {
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  bool target = !strcmp(name, "target");
+  if (!target && strcmp(name, "source") != 0)
+    luaL_argerror(L, arg, "side must be \"source\" or \"target\"");
+  *side = target ? DC_TARGET : DC_SOURCE;
+}
+
+
+/* One option, its value on top of the stack. */
+static void take_option (lua_State *L, int arg, const struct option *option,
+                         dc_encode_options *o) {
+  if (option->bit == SIDE) {
+    check_side(L, arg, &o->side);
+    return;
+  }
+  if (!lua_isboolean(L, -1))
+    luaL_argerror(L, arg, lua_pushfstring(L, "%s must be true or false, got "
+                                          "%s", option->name,
+                                          luaL_typename(L, -1)));
+  bool *field = option->bit == BOS ? &o->bos
+                : option->bit == EOS ? &o->eos : &o->special;
+  *field = lua_toboolean(L, -1);
+}
+
+
+static const struct option *find_option (lua_State *L, unsigned allowed) {
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  for (size_t i = 0; i < N_OPTIONS; i++)
+    if ((option_list[i].bit & allowed) && !strcmp(name, option_list[i].name))
+      return &option_list[i];
+  return NULL;
+}
+
+
+/* The table of options at `arg`, if there is one, over what *o says. */
+static void check_options (lua_State *L, int arg, unsigned allowed,
+                           dc_encode_options *o) {
+  if (lua_isnoneornil(L, arg)) return;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    const struct option *option = find_option(L, allowed);
+    if (option == NULL)
+      luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'",
+                                            luaL_tolstring(L, -2, NULL)));
+    take_option(L, arg, option, o);
+    lua_pop(L, 1);
+  }
+}
+
+
+static dc_encode_options encode_options (lua_State *L, int arg,
+                                         const dc_tokenizer *t) {
+  dc_encode_options o = dc_tokenizer_defaults(t);
+  dc_special_ids special = dc_tokenizer_special(t);
+  check_options(L, arg, BOS | EOS | SPECIAL | SIDE, &o);
+  luaL_argcheck(L, !o.bos || special.bos >= 0, arg,
+                "bos: this tokenizer has no such token");
+  luaL_argcheck(L, !o.eos || special.eos >= 0, arg,
+                "eos: this tokenizer has no such token");
+  return o;
+}
+
+
+/* ---- text -> ids -------------------------------------------------------- */
+
+/* The arguments (t, text, options) encoded; pushes one value. */
+static dc_encoding *encode (lua_State *L) {
+  dc_error err;
+  lua_settop(L, 3);
+  dc_string text = check_text(L, 2);
+  dc_encoding *e = push_encoding(L);
+  const dc_tokenizer *t = check_open(L, 1);
+  dc_encode_options o = encode_options(L, 3, t);
+  if (!dc_tokenizer_encode(t, text, &o, e, &err))
+    luaL_error(L, "%s", err.text);
+  return e;
+}
+
+
+static void new_list (lua_State *L, size_t n) {
+  lua_createtable(L, n > INT32_MAX ? 0 : (int)n, 0);
+}
+
+
+static int t_encode (lua_State *L) {
+  dc_encoding *e = encode(L);
+  new_list(L, e->n);
+  for (size_t i = 0; i < e->n; i++) {
+    lua_pushinteger(L, e->spans[i].id);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  dc_encoding_free(e);
+  return 1;
+}
+
+
+static dc_string span_piece (const dc_tokenizer *t, const dc_encoding *e,
+                             const dc_span *span) {
+  if (span->id == dc_tokenizer_special(t).unk && span->size > 0)
+    return (dc_string){e->text.data + span->start, span->size};
+  return dc_tokenizer_piece(t, span->id);
+}
+
+
+static int t_pieces (lua_State *L) {
+  dc_encoding *e = encode(L);
+  new_list(L, e->n);
+  for (size_t i = 0; i < e->n; i++) {
+    dc_string piece = span_piece(check_open(L, 1), e, &e->spans[i]);
+    lua_pushlstring(L, piece.data, piece.size);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  dc_encoding_free(e);
+  return 1;
+}
+
+
+static int t_normalize (lua_State *L) {
+  dc_error err;
+  dc_encode_options o = {0};
+  dc_string text = check_text(L, 2);
+  check_options(L, 3, SIDE, &o);
+  dc_encoding *e = push_encoding(L);
+  if (!dc_tokenizer_normalize(check_open(L, 1), text, o.side, &e->text, &err))
+    return luaL_error(L, "%s", err.text);
+  lua_pushlstring(L, e->text.size > 0 ? e->text.data : "", e->text.size);
+  dc_encoding_free(e);
+  return 1;
+}
+
+
+/* ---- ids -> text -------------------------------------------------------- */
+
+/* A decoder of the tokenizer at argument 1. */
+static dc_decoder *push_decoder (lua_State *L, int arg) {
+  dc_encode_options o = {0};
+  check_options(L, arg, SPECIAL, &o);
+  dc_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
+  dc_tokenizer_decoder(check_open(L, 1), o.special, d);
+  luaL_setmetatable(L, DECODER);
+  return d;
+}
+
+
+static int decoder_gc (lua_State *L) {
+  dc_decoder_free(luaL_checkudata(L, 1, DECODER));
+  return 0;
+}
+
+
+static void push_ready (lua_State *L, dc_decoder *d) {
+  dc_string ready = dc_decoder_take(d);
+  lua_pushlstring(L, ready.data, ready.size);
+}
+
+
+static int t_decode (lua_State *L) {
+  dc_error err;
+  size_t n;
+  dc_decoder *d = push_decoder(L, 3);
+  size_t vocab = dc_tokenizer_size(check_open(L, 1));
+  int32_t *ids = dc_check_ids(L, 2, 2, vocab, &n);
+  check_open(L, 1);
+  bool ok = true;
+  for (size_t i = 0; ok && i < n; i++) ok = dc_decoder_add(d, ids[i], &err);
+  if (!ok || !dc_decoder_end(d, &err)) return luaL_error(L, "%s", err.text);
+  push_ready(L, d);
+  dc_decoder_free(d);
+  return 1;
+}
+
+
+/* An id argument of this tokenizer. */
+static int32_t check_id (lua_State *L, int arg, const dc_tokenizer *t) {
+  lua_Integer last = (lua_Integer)dc_tokenizer_size(t) - 1;
+  return (int32_t)dc_check_range(L, arg, 0, last);
+}
+
+
+/* Upvalues: the tokenizer, the decoder. */
+static int stream_next (lua_State *L) {
+  dc_error err;
+  box *b = lua_touserdata(L, lua_upvalueindex(1));
+  dc_decoder *d = lua_touserdata(L, lua_upvalueindex(2));
+  if (b->tokenizer == NULL) return luaL_error(L, "the tokenizer is closed");
+  bool ok = lua_isnoneornil(L, 1)
+              ? dc_decoder_end(d, &err)
+              : dc_decoder_add(d, check_id(L, 1, b->tokenizer), &err);
+  if (!ok) return luaL_error(L, "%s", err.text);
+  push_ready(L, d);
+  return 1;
+}
+
+
+static int t_stream (lua_State *L) {
+  check_open(L, 1);
+  lua_settop(L, 2);
+  lua_pushvalue(L, 1);
+  push_decoder(L, 2);
+  lua_pushcclosure(L, stream_next, 2);
+  return 1;
+}
+
+
+/* ---- the vocabulary ----------------------------------------------------- */
+
+static int t_piece (lua_State *L) {
+  const dc_tokenizer *t = check_open(L, 1);
+  dc_string piece = dc_tokenizer_piece(t, check_id(L, 2, t));
+  lua_pushlstring(L, piece.data, piece.size);
+  return 1;
+}
+
+
+static void push_id (lua_State *L, int32_t id) {
+  if (id >= 0)
+    lua_pushinteger(L, id);
+  else
+    lua_pushnil(L);
+}
+
+
+static int t_id (lua_State *L) {
+  dc_string text = check_text(L, 2);
+  push_id(L, dc_tokenizer_id(check_open(L, 1), text));
+  return 1;
+}
+
+
+static int t_len (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)dc_tokenizer_size(check_open(L, 1)));
+  return 1;
+}
+
+
+static void push_field (lua_State *L, const dc_tokenizer *t,
+                        const char *name) {
+  dc_special_ids ids = dc_tokenizer_special(t);
+  if (!strcmp(name, "bos")) push_id(L, ids.bos);
+  else if (!strcmp(name, "eos")) push_id(L, ids.eos);
+  else if (!strcmp(name, "pad")) push_id(L, ids.pad);
+  else if (!strcmp(name, "unk")) push_id(L, ids.unk);
+  else if (!strcmp(name, "kind")) lua_pushstring(L, dc_tokenizer_kind(t));
+  else lua_pushnil(L);
+}
+
+
+/* Methods first (they are there after closing too), then fields. Upvalue: the
+   table of methods. */
+static int t_index (lua_State *L) {
+  luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+  if (lua_type(L, 2) != LUA_TSTRING) return 1;
+  push_field(L, check_open(L, 1), lua_tostring(L, 2));
+  return 1;
+}
+
+
+static int t_tostring (lua_State *L) {
+  box *b = luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
+  if (b->tokenizer == NULL)
+    lua_pushliteral(L, "Tokenizer (closed)");
+  else
+    lua_pushfstring(L, "Tokenizer (%s, %I pieces)",
+                    dc_tokenizer_kind(b->tokenizer),
+                    (LUAI_UACINT)dc_tokenizer_size(b->tokenizer));
+  return 1;
+}
+
+
+static int t_close (lua_State *L) {
+  box *b = luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
+  dc_tokenizer_free(b->tokenizer);
+  b->tokenizer = NULL;
+  return 0;
+}
+
+
+static int core_tokenizer (lua_State *L) {
+  dc_error err;
+  const char *path = dc_check_path(L, 1);
+  box *b = new_box(L);
+  if (!dc_tokenizer_open(&b->tokenizer, path, &err))
+    return dc_push_failure(L, &err);
+  dc_report_memory(L, dc_tokenizer_bytes(b->tokenizer));
+  return 1;
+}
+
+
+static const luaL_Reg methods[] = {
+  {"encode", t_encode}, {"pieces", t_pieces}, {"normalize", t_normalize},
+  {"decode", t_decode}, {"stream", t_stream}, {"piece", t_piece},
+  {"id", t_id}, {"close", t_close}, {NULL, NULL}
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__len", t_len}, {"__tostring", t_tostring}, {"__gc", t_close},
+  {"__close", t_close}, {NULL, NULL}
+};
+
+
+void dc_open_tokenizer (lua_State *L) {
+  static const luaL_Reg none[] = {{NULL, NULL}};
+  static const luaL_Reg scratch[] = {{"__gc", scratch_gc}, {NULL, NULL}};
+  static const luaL_Reg decoder[] = {{"__gc", decoder_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"tokenizer", core_tokenizer}, {NULL, NULL}
+  };
+  dc_new_type(L, SCRATCH, none, scratch);
+  dc_new_type(L, DECODER, none, decoder);
+  dc_new_type(L, DC_LUA_TOKENIZER, methods, metamethods);
+  luaL_getmetatable(L, DC_LUA_TOKENIZER);
+  lua_getfield(L, -1, "__index");
+  lua_pushcclosure(L, t_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+  luaL_setfuncs(L, functions, 0);
+}

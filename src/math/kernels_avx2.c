@@ -1,0 +1,8 @@
+/* kernels_avx2.c: the kernels for one instruction set; see kernels_impl.h. */
+#if defined(__x86_64__)
+#include "math/vec_avx2.h"
+
+#include "math/kernels_impl.h"
+#else
+typedef int dc_no_avx2;  /* a C file may not be empty */
+#endif

@@ -1,0 +1,165 @@
+/* vec_avx2.h: the vocabulary of vec_scalar.h in AVX2, FMA and F16C; a vf is a
+   pair of registers, lanes 0-7 and 8-15. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "math/types.h"
+
+#define VEC_ISA DC_ISA_AVX2
+#define VEC_TABLE dc_kernels_avx2
+#define TILE_ROWS 2
+#define TILE_COLS 2
+#define WIDE_ROWS 4
+
+typedef struct vf { __m256 lo, hi; } vf;
+
+#define PAIR(op, a, b) ((vf){op((a).lo, (b).lo), op((a).hi, (b).hi)})
+
+static inline vf v_set1 (float a) {
+  return (vf){_mm256_set1_ps(a), _mm256_set1_ps(a)};
+}
+
+static inline vf v_load (const float *p) {
+  return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+
+static inline vf v_load_part (const float *p, size_t n) {
+  float all[16] = {0};
+  memcpy(all, p, n * sizeof *p);
+  return v_load(all);
+}
+
+static inline void v_store (float *p, vf a) {
+  _mm256_storeu_ps(p, a.lo);
+  _mm256_storeu_ps(p + 8, a.hi);
+}
+
+static inline void v_store_part (float *p, vf a, size_t n) {
+  float all[16];
+  v_store(all, a);
+  memcpy(p, all, n * sizeof *p);
+}
+
+static inline vf v_load_f16 (const uint16_t *p) {
+  return (vf){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
+              _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
+}
+
+static inline vf v_add (vf a, vf b) { return PAIR(_mm256_add_ps, a, b); }
+static inline vf v_sub (vf a, vf b) { return PAIR(_mm256_sub_ps, a, b); }
+static inline vf v_mul (vf a, vf b) { return PAIR(_mm256_mul_ps, a, b); }
+static inline vf v_div (vf a, vf b) { return PAIR(_mm256_div_ps, a, b); }
+static inline vf v_max (vf a, vf b) { return PAIR(_mm256_max_ps, a, b); }
+static inline vf v_min (vf a, vf b) { return PAIR(_mm256_min_ps, a, b); }
+
+static inline vf v_fma (vf a, vf b, vf c) {
+  return (vf){_mm256_fmadd_ps(a.lo, b.lo, c.lo),
+              _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+
+static inline vf v_if_less (vf a, vf b, vf x, vf y) {
+  return (vf){
+    _mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+    _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
+static inline vf v_abs (vf a) {
+  vf sign = v_set1(-0.0f);
+  return PAIR(_mm256_andnot_ps, sign, a);
+}
+
+static inline vf v_copysign (vf a, vf b) {
+  vf sign = v_set1(-0.0f), size = v_abs(a), from = PAIR(_mm256_and_ps, sign, b);
+  return PAIR(_mm256_or_ps, size, from);
+}
+
+static inline bool v_any_nan (vf a) {
+  return (_mm256_movemask_ps(_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q)) |
+          _mm256_movemask_ps(_mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q))) != 0;
+}
+
+static inline __m256 pow2_8 (__m256 n) {
+  __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+
+static inline vf v_pow2 (vf n) { return (vf){pow2_8(n.lo), pow2_8(n.hi)}; }
+
+static inline __m256 frexp_8 (__m256 a, __m256 *e) {
+  __m256i bits = _mm256_castps_si256(a);
+  __m256i exponent = _mm256_srai_epi32(
+    _mm256_sub_epi32(bits, _mm256_set1_epi32(0x3f400000)), 23);
+  *e = _mm256_cvtepi32_ps(exponent);
+  return _mm256_castsi256_ps(
+    _mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
+}
+
+static inline vf v_frexp (vf a, vf *e) {
+  return (vf){frexp_8(a.lo, &e->lo), frexp_8(a.hi, &e->hi)};
+}
+
+static inline float v_sum (vf a) {
+  __m256 b = _mm256_add_ps(a.lo, a.hi);
+  __m128 c = _mm_add_ps(_mm256_castps256_ps128(b),
+                        _mm256_extractf128_ps(b, 1));
+  c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+static inline float v_highest (vf a) {
+  float lane[16], m;
+  v_store(lane, a);
+  m = lane[0];
+  for (int l = 1; l < 16; l++) m = lane[l] > m ? lane[l] : m;
+  return m;
+}
+
+static inline void v_store_i8 (int8_t *p, vf a) {
+  __m256i words = _mm256_permute4x64_epi64(
+    _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)),
+    0xd8);
+  _mm_storeu_si128((__m128i *)p,
+                   _mm_packs_epi16(_mm256_castsi256_si128(words),
+                                   _mm256_extracti128_si256(words, 1)));
+}
+
+/* 32 products of the block at w, in 8 partial sums. */
+static inline __m256i products (const uint8_t *w, __m256i x0, __m256i x1) {
+  __m128i q0 = _mm_loadu_si128((const __m128i *)(w + 2));
+  __m128i q1 = _mm_loadu_si128((const __m128i *)(w + 18));
+  return _mm256_add_epi32(_mm256_madd_epi16(_mm256_cvtepi8_epi16(q0), x0),
+                          _mm256_madd_epi16(_mm256_cvtepi8_epi16(q1), x1));
+}
+
+/* Four rows in the four lanes of each 128-bit half. */
+static inline __m256i products4 (const uint8_t *w, size_t stride, __m256i x0,
+                                 __m256i x1) {
+  __m256i ab = _mm256_hadd_epi32(products(w, x0, x1),
+                                 products(w + stride, x0, x1));
+  __m256i cd = _mm256_hadd_epi32(products(w + 2 * stride, x0, x1),
+                                 products(w + 3 * stride, x0, x1));
+  return _mm256_hadd_epi32(ab, cd);
+}
+
+static inline __m256 dot_q8_8 (const uint8_t *w, size_t stride, __m256i x0,
+                               __m256i x1) {
+  __m256i a = products4(w, stride, x0, x1);
+  __m256i b = products4(w + 4 * stride, stride, x0, x1);
+  return _mm256_cvtepi32_ps(
+    _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                     _mm256_permute2x128_si256(a, b, 0x31)));
+}
+
+static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
+  __m256i x0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x));
+  __m256i x1 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x + 1));
+  return (vf){dot_q8_8(w, stride, x0, x1),
+              dot_q8_8(w + 8 * stride, stride, x0, x1)};
+}
+
+static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
+  uint16_t d[16];
+  for (int i = 0; i < 16; i++)
+    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
+  return v_load_f16(d);
+}

@@ -1,0 +1,134 @@
+/* vec_avx512.h: the vocabulary of vec_scalar.h in AVX-512 (F, BW, DQ, VL). */
+#include <immintrin.h>
+#include <string.h>
+
+#include "math/types.h"
+
+#define VEC_ISA DC_ISA_AVX512
+#define VEC_TABLE dc_kernels_avx512
+#define TILE_ROWS 4
+#define TILE_COLS 4
+#define WIDE_ROWS 8
+
+typedef __m512 vf;
+
+static inline __mmask16 first_lanes (size_t n) {
+  return (__mmask16)((1u << n) - 1);
+}
+
+static inline vf v_set1 (float a) { return _mm512_set1_ps(a); }
+static inline vf v_load (const float *p) { return _mm512_loadu_ps(p); }
+
+static inline vf v_load_part (const float *p, size_t n) {
+  return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+
+static inline void v_store (float *p, vf a) { _mm512_storeu_ps(p, a); }
+
+static inline void v_store_part (float *p, vf a, size_t n) {
+  _mm512_mask_storeu_ps(p, first_lanes(n), a);
+}
+
+static inline vf v_load_f16 (const uint16_t *p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline vf v_add (vf a, vf b) { return _mm512_add_ps(a, b); }
+static inline vf v_sub (vf a, vf b) { return _mm512_sub_ps(a, b); }
+static inline vf v_mul (vf a, vf b) { return _mm512_mul_ps(a, b); }
+static inline vf v_div (vf a, vf b) { return _mm512_div_ps(a, b); }
+static inline vf v_fma (vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vf v_max (vf a, vf b) { return _mm512_max_ps(a, b); }
+static inline vf v_min (vf a, vf b) { return _mm512_min_ps(a, b); }
+
+static inline vf v_if_less (vf a, vf b, vf x, vf y) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+static inline vf v_abs (vf a) { return _mm512_abs_ps(a); }
+
+static inline vf v_copysign (vf a, vf b) {
+  __m512 sign = _mm512_set1_ps(-0.0f);
+  return _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, b));
+}
+
+static inline bool v_any_nan (vf a) {
+  return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0;
+}
+
+static inline vf v_pow2 (vf n) {
+  __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+}
+
+static inline vf v_frexp (vf a, vf *e) {
+  __m512i bits = _mm512_castps_si512(a);
+  __m512i exponent = _mm512_srai_epi32(
+    _mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f400000)), 23);
+  *e = _mm512_cvtepi32_ps(exponent);
+  return _mm512_castsi512_ps(
+    _mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)));
+}
+
+static inline float v_sum (vf a) {
+  __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a),
+                           _mm512_extractf32x8_ps(a, 1));
+  __m128 c = _mm_add_ps(_mm256_castps256_ps128(b),
+                        _mm256_extractf128_ps(b, 1));
+  c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+static inline float v_highest (vf a) { return _mm512_reduce_max_ps(a); }
+
+static inline void v_store_i8 (int8_t *p, vf a) {
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+
+/* Adds neighbouring lanes of two vectors, 128-bit part by part. */
+static inline __m512i add_pairs (__m512i a, __m512i b) {
+  __m512i even = _mm512_castps_si512(_mm512_shuffle_ps(
+    _mm512_castsi512_ps(a), _mm512_castsi512_ps(b), 0x88));
+  __m512i odd = _mm512_castps_si512(_mm512_shuffle_ps(
+    _mm512_castsi512_ps(a), _mm512_castsi512_ps(b), 0xdd));
+  return _mm512_add_epi32(even, odd);
+}
+
+/* The four 128-bit parts of each of a, b, c, d added up: [a | b | c | d]. */
+static inline __m512i add_parts (__m512i a, __m512i b, __m512i c, __m512i d) {
+  __m512i ab = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44),
+                                _mm512_shuffle_i64x2(a, b, 0xee));
+  __m512i cd = _mm512_add_epi32(_mm512_shuffle_i64x2(c, d, 0x44),
+                                _mm512_shuffle_i64x2(c, d, 0xee));
+  return _mm512_add_epi32(_mm512_shuffle_i64x2(ab, cd, 0x88),
+                          _mm512_shuffle_i64x2(ab, cd, 0xdd));
+}
+
+/* 32 products of the block at w, in 16 partial sums. */
+static inline __m512i products (const uint8_t *w, __m512i x) {
+  __m256i q = _mm256_loadu_si256((const __m256i *)(w + 2));
+  return _mm512_madd_epi16(_mm512_cvtepi8_epi16(q), x);
+}
+
+/* Four rows in the four lanes of each 128-bit part. */
+static inline __m512i products4 (const uint8_t *w, size_t stride, __m512i x) {
+  __m512i ab = add_pairs(products(w, x), products(w + stride, x));
+  __m512i cd = add_pairs(products(w + 2 * stride, x),
+                         products(w + 3 * stride, x));
+  return add_pairs(ab, cd);
+}
+
+static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
+  __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)x));
+  return _mm512_cvtepi32_ps(add_parts(
+    products4(w, stride, wide), products4(w + 4 * stride, stride, wide),
+    products4(w + 8 * stride, stride, wide),
+    products4(w + 12 * stride, stride, wide)));
+}
+
+static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
+  uint16_t d[16];
+  for (int i = 0; i < 16; i++)
+    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
+  return v_load_f16(d);
+}

@@ -1,0 +1,165 @@
+/* vec_neon.h: the vocabulary of vec_scalar.h in NEON (64-bit ARM); a vf is
+   four registers of four lanes. */
+#include <arm_neon.h>
+#include <string.h>
+
+#include "math/types.h"
+
+#define VEC_ISA DC_ISA_NEON
+#define VEC_TABLE dc_kernels_neon
+#define TILE_ROWS 2
+#define TILE_COLS 2
+#define WIDE_ROWS 4
+
+typedef struct vf { float32x4_t part[4]; } vf;
+
+#define EACH_PART for (int i = 0; i < 4; i++)
+
+static inline vf v_set1 (float a) {
+  vf r;
+  EACH_PART r.part[i] = vdupq_n_f32(a);
+  return r;
+}
+
+static inline vf v_load (const float *p) {
+  vf r;
+  EACH_PART r.part[i] = vld1q_f32(p + 4 * i);
+  return r;
+}
+
+static inline vf v_load_part (const float *p, size_t n) {
+  float all[16] = {0};
+  memcpy(all, p, n * sizeof *p);
+  return v_load(all);
+}
+
+static inline void v_store (float *p, vf a) {
+  EACH_PART vst1q_f32(p + 4 * i, a.part[i]);
+}
+
+static inline void v_store_part (float *p, vf a, size_t n) {
+  float all[16];
+  v_store(all, a);
+  memcpy(p, all, n * sizeof *p);
+}
+
+static inline vf v_load_f16 (const uint16_t *p) {
+  vf r;
+  EACH_PART r.part[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+  return r;
+}
+
+static inline vf v_add (vf a, vf b) {
+  EACH_PART a.part[i] = vaddq_f32(a.part[i], b.part[i]);
+  return a;
+}
+
+static inline vf v_sub (vf a, vf b) {
+  EACH_PART a.part[i] = vsubq_f32(a.part[i], b.part[i]);
+  return a;
+}
+
+static inline vf v_mul (vf a, vf b) {
+  EACH_PART a.part[i] = vmulq_f32(a.part[i], b.part[i]);
+  return a;
+}
+
+static inline vf v_div (vf a, vf b) {
+  EACH_PART a.part[i] = vdivq_f32(a.part[i], b.part[i]);
+  return a;
+}
+
+static inline vf v_fma (vf a, vf b, vf c) {
+  EACH_PART c.part[i] = vfmaq_f32(c.part[i], a.part[i], b.part[i]);
+  return c;
+}
+
+static inline vf v_if_less (vf a, vf b, vf x, vf y) {
+  EACH_PART x.part[i] = vbslq_f32(vcltq_f32(a.part[i], b.part[i]), x.part[i],
+                                  y.part[i]);
+  return x;
+}
+
+static inline vf v_max (vf a, vf b) { return v_if_less(b, a, a, b); }
+static inline vf v_min (vf a, vf b) { return v_if_less(a, b, a, b); }
+
+static inline vf v_abs (vf a) {
+  EACH_PART a.part[i] = vabsq_f32(a.part[i]);
+  return a;
+}
+
+static inline vf v_copysign (vf a, vf b) {
+  uint32x4_t sign = vdupq_n_u32(0x80000000u);
+  EACH_PART a.part[i] = vbslq_f32(sign, b.part[i], a.part[i]);
+  return a;
+}
+
+static inline bool v_any_nan (vf a) {
+  uint32_t ordered = 0xffffffffu;
+  EACH_PART ordered &= vminvq_u32(vceqq_f32(a.part[i], a.part[i]));
+  return ordered == 0;
+}
+
+static inline vf v_pow2 (vf n) {
+  EACH_PART n.part[i] = vreinterpretq_f32_s32(vshlq_n_s32(
+    vaddq_s32(vcvtq_s32_f32(n.part[i]), vdupq_n_s32(127)), 23));
+  return n;
+}
+
+static inline vf v_frexp (vf a, vf *e) {
+  EACH_PART {
+    int32x4_t bits = vreinterpretq_s32_f32(a.part[i]);
+    int32x4_t exponent =
+      vshrq_n_s32(vsubq_s32(bits, vdupq_n_s32(0x3f400000)), 23);
+    e->part[i] = vcvtq_f32_s32(exponent);
+    a.part[i] = vreinterpretq_f32_s32(
+      vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
+  }
+  return a;
+}
+
+static inline float v_sum (vf a) {
+  float32x4_t lo = vaddq_f32(a.part[0], a.part[2]);
+  float32x4_t hi = vaddq_f32(a.part[1], a.part[3]);
+  float32x4_t c = vaddq_f32(lo, hi);
+  float32x2_t d = vadd_f32(vget_low_f32(c), vget_high_f32(c));
+  return vget_lane_f32(d, 0) + vget_lane_f32(d, 1);
+}
+
+static inline float v_highest (vf a) {
+  float lane[16], m;
+  v_store(lane, a);
+  m = lane[0];
+  for (int l = 1; l < 16; l++) m = lane[l] > m ? lane[l] : m;
+  return m;
+}
+
+static inline void v_store_i8 (int8_t *p, vf a) {
+  float lane[16];
+  v_store(lane, a);
+  for (int l = 0; l < 16; l++) p[l] = (int8_t)lane[l];
+}
+
+static inline float dot_q8_1 (const int8_t *q, const int8_t *x) {
+  int32x4_t sum = vdupq_n_s32(0);
+  for (int i = 0; i < DC_Q8_BLOCK; i += 16) {
+    int8x16_t a = vld1q_s8(q + i), b = vld1q_s8(x + i);
+    sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(a), vget_low_s8(b)));
+    sum = vpadalq_s16(sum, vmull_s8(vget_high_s8(a), vget_high_s8(b)));
+  }
+  return (float)vaddvq_s32(sum);
+}
+
+static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
+  float lane[16];
+  for (size_t r = 0; r < 16; r++)
+    lane[r] = dot_q8_1((const int8_t *)(w + r * stride + 2), x);
+  return v_load(lane);
+}
+
+static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
+  uint16_t d[16];
+  for (int i = 0; i < 16; i++)
+    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
+  return v_load_f16(d);
+}

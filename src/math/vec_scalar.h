@@ -1,0 +1,180 @@
+/*
+** vec_scalar.h: the vector vocabulary in plain C, and its contract.
+**
+** A `vf` is 16 float lanes, whatever the width of the registers. An algorithm
+** written on these words does the same operations in the same order on every
+** instruction set, so it gives the same bits. What each word does is said
+** here; the other vec_*.h files only spell it in intrinsics.
+*/
+#include <math.h>
+#include <string.h>
+
+#include "math/types.h"
+
+#define VEC_ISA DC_ISA_SCALAR
+#define VEC_TABLE dc_kernels_scalar
+
+/* Outputs at once in a matrix product: rows by columns of accumulators. */
+#define TILE_ROWS 2
+#define TILE_COLS 2
+#define WIDE_ROWS 4  /* with one column */
+
+typedef struct vf { float lane[16]; } vf;
+
+#define EACH_LANE for (int l = 0; l < 16; l++)
+
+static inline vf v_set1 (float a) {
+  vf r;
+  EACH_LANE r.lane[l] = a;
+  return r;
+}
+
+static inline vf v_load (const float *p) {
+  vf r;
+  memcpy(r.lane, p, sizeof r.lane);
+  return r;
+}
+
+/* The first n < 16 lanes, zeros behind them. */
+static inline vf v_load_part (const float *p, size_t n) {
+  vf r = {{0}};
+  memcpy(r.lane, p, n * sizeof *p);
+  return r;
+}
+
+static inline void v_store (float *p, vf a) {
+  memcpy(p, a.lane, sizeof a.lane);
+}
+
+static inline void v_store_part (float *p, vf a, size_t n) {
+  memcpy(p, a.lane, n * sizeof *p);
+}
+
+/* 16 halves. */
+static inline vf v_load_f16 (const uint16_t *p) {
+  vf r;
+  EACH_LANE r.lane[l] = dc_f16_to_f32(p[l]);
+  return r;
+}
+
+static inline vf v_add (vf a, vf b) {
+  EACH_LANE a.lane[l] += b.lane[l];
+  return a;
+}
+
+static inline vf v_sub (vf a, vf b) {
+  EACH_LANE a.lane[l] -= b.lane[l];
+  return a;
+}
+
+static inline vf v_mul (vf a, vf b) {
+  EACH_LANE a.lane[l] *= b.lane[l];
+  return a;
+}
+
+static inline vf v_div (vf a, vf b) {
+  EACH_LANE a.lane[l] /= b.lane[l];
+  return a;
+}
+
+/* a * b + c, rounded once. */
+static inline vf v_fma (vf a, vf b, vf c) {
+  EACH_LANE c.lane[l] = fmaf(a.lane[l], b.lane[l], c.lane[l]);
+  return c;
+}
+
+/* a > b ? a : b */
+static inline vf v_max (vf a, vf b) {
+  EACH_LANE a.lane[l] = a.lane[l] > b.lane[l] ? a.lane[l] : b.lane[l];
+  return a;
+}
+
+/* a < b ? a : b */
+static inline vf v_min (vf a, vf b) {
+  EACH_LANE a.lane[l] = a.lane[l] < b.lane[l] ? a.lane[l] : b.lane[l];
+  return a;
+}
+
+/* a < b ? x : y */
+static inline vf v_if_less (vf a, vf b, vf x, vf y) {
+  EACH_LANE x.lane[l] = a.lane[l] < b.lane[l] ? x.lane[l] : y.lane[l];
+  return x;
+}
+
+static inline vf v_abs (vf a) {
+  EACH_LANE a.lane[l] = fabsf(a.lane[l]);
+  return a;
+}
+
+/* |a| with the sign of b. */
+static inline vf v_copysign (vf a, vf b) {
+  EACH_LANE a.lane[l] = copysignf(a.lane[l], b.lane[l]);
+  return a;
+}
+
+static inline bool v_any_nan (vf a) {
+  bool any = false;
+  EACH_LANE any |= a.lane[l] != a.lane[l];
+  return any;
+}
+
+/* 2^n for whole n in -126..127; anything for NaN. */
+static inline vf v_pow2 (vf n) {
+  EACH_LANE {
+    int32_t e = n.lane[l] == n.lane[l] ? (int32_t)n.lane[l] : 0;
+    uint32_t bits = (uint32_t)(e + 127) << 23;
+    memcpy(&n.lane[l], &bits, sizeof bits);
+  }
+  return n;
+}
+
+/* A normal a > 0 as mantissa in [0.75, 1.5) times 2^e. */
+static inline vf v_frexp (vf a, vf *e) {
+  EACH_LANE {
+    int32_t bits, exponent;
+    memcpy(&bits, &a.lane[l], sizeof bits);
+    exponent = (int32_t)((uint32_t)bits - 0x3f400000u) >> 23;
+    bits = (int32_t)((uint32_t)bits - ((uint32_t)exponent << 23));
+    memcpy(&a.lane[l], &bits, sizeof bits);
+    e->lane[l] = (float)exponent;
+  }
+  return a;
+}
+
+/* The lanes in the order of kernels.h: l + 8, l + 4, l + 2, l + 1. */
+static inline float v_sum (vf a) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int l = 0; l < half; l++) a.lane[l] += a.lane[l + half];
+  return a.lane[0];
+}
+
+static inline float v_highest (vf a) {
+  float m = a.lane[0];
+  EACH_LANE m = a.lane[l] > m ? a.lane[l] : m;
+  return m;
+}
+
+/* Whole numbers in -128..127 as bytes. */
+static inline void v_store_i8 (int8_t *p, vf a) {
+  EACH_LANE p[l] = (int8_t)a.lane[l];
+}
+
+/* Lane r: the exact sum of the 32 products of x and of the Q8_0 block at
+   w + r * stride. */
+static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
+  vf r;
+  EACH_LANE {
+    const int8_t *q = (const int8_t *)(w + (size_t)l * stride + 2);
+    int32_t sum = 0;
+    for (int i = 0; i < DC_Q8_BLOCK; i++) sum += q[i] * x[i];
+    r.lane[l] = (float)sum;
+  }
+  return r;
+}
+
+/* Lane r: the scale of the Q8_0 block at w + r * stride. */
+static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
+  uint16_t d[16];
+  EACH_LANE memcpy(&d[l], w + (size_t)l * stride, sizeof d[l]);
+  return v_load_f16(d);
+}

@@ -1,0 +1,73 @@
+/* model.c: opening and closing; see model.h. */
+#include "model/model.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+
+/* An id that the tokenizer gives must be one that the weights have. */
+static bool vocabulary_fits (const dc_model *m, dc_error *err) {
+  size_t n = m->tokenizer != NULL ? dc_tokenizer_size(m->tokenizer) : 0;
+  return n <= m->hp.n_vocab ||
+         dc_fail(err, "%.400s: tokenizer.ggml.tokens: has %zu elements, must "
+                 "have at most vocab_size (%u)", dc_gguf_path(m->file), n,
+                 m->hp.n_vocab);
+}
+
+
+static bool load (dc_model *m, const char *path,
+                  const dc_model_options *options, dc_error *err) {
+  if (!dc_gguf_open(&m->file, path, options->map, err) ||
+      !dc_tokenizer_from_gguf(&m->tokenizer, m->file, err))
+    return false;
+  m->vocab_only = options->vocab_only;
+  if (m->vocab_only)
+    return m->tokenizer != NULL ||
+           dc_fail(err, "%.400s: vocab_only: the file has no tokenizer", path);
+  if (!dc_hparams_read(&m->hp, m->file, err) ||
+      !dc_weights_bind(&m->weights, &m->hp, m->file, err))
+    return false;
+  if (!vocabulary_fits(m, err)) return false;
+  m->threads = options->threads;
+  m->context = m->hp.context;
+  if (options->context > 0 && options->context < m->context)
+    m->context = options->context;
+  dc_pool_init(&m->pool, m->hp.decoder.n_layers, m->hp.d_model);
+  return true;
+}
+
+
+bool dc_model_open (dc_model **out, const char *path,
+                    const dc_model_options *options, dc_error *err) {
+  dc_model *m = dc_alloc(sizeof *m);
+  *out = NULL;
+  if (m == NULL) return dc_fail(err, "%.400s: not enough memory", path);
+  m->refs = 1;
+  if (!load(m, path, options, err)) {
+    dc_model_release(m);
+    return false;
+  }
+  *out = m;
+  return true;
+}
+
+
+void dc_model_release (dc_model *m) {
+  if (m == NULL || --m->refs > 0) return;
+  dc_batch_free(&m->batch);
+  dc_free(m->outputs);
+  dc_pool_free(&m->pool);
+  dc_weights_free(&m->weights);
+  dc_tokenizer_free(m->tokenizer);
+  dc_gguf_close(m->file);
+  dc_free(m);
+}
+
+
+size_t dc_model_weight_bytes (const dc_model *m) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < dc_gguf_n_tensors(m->file); i++)
+    bytes += dc_gguf_tensor_at(m->file, i)->size;
+  return bytes;
+}

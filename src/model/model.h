@@ -1,0 +1,82 @@
+/*
+** model.h: a loaded encoder-decoder, and the three things that it does:
+** encode sources, keep what the decoder needs of them, and score what follows
+** in any number of timelines at once.
+**
+** One thread at a time may use a model and what belongs to it.
+*/
+#ifndef DC_MODEL_H
+#define DC_MODEL_H
+
+#include "format/gguf.h"
+#include "model/graph.h"
+#include "text/tokenizer.h"
+
+typedef struct dc_model {
+  size_t refs;              /* the model, and sources and rows made of it */
+  dc_gguf *file;
+  dc_tokenizer *tokenizer;  /* NULL: works on ids. The binding may take it. */
+  dc_hparams hp;
+  dc_weights weights;
+  dc_pool pool;
+  dc_batch batch;
+  float *outputs;           /* [max_outputs, n_vocab] */
+  size_t max_outputs;
+  size_t context;           /* most positions of a sequence */
+  int threads;              /* 0: the module's budget */
+  bool vocab_only;
+} dc_model;
+
+typedef struct dc_model_options {
+  size_t context;  /* 0: what the file says */
+  int threads;     /* 0: the module's budget, at each step */
+  bool map, vocab_only;
+} dc_model_options;
+
+/* A sequence to encode. Row i of the output goes to out + slot[i] * d_model,
+   and the token stands at position slot[i] (packed: masked tokens are left
+   out, the others keep their places). */
+typedef struct dc_sequence {
+  const int32_t *ids;
+  const size_t *slots;  /* [n], ascending */
+  size_t n;
+  float *out;
+} dc_sequence;
+
+/* One timeline to go on with: n ids are appended; the scores [n_vocab] of the
+   position after the last go to out[0], or of each to out[0..n-1]. */
+typedef struct dc_feed {
+  dc_timeline *timeline;
+  const dc_timeline *source;
+  const int32_t *ids;
+  size_t n;
+  float **out;  /* [1] or, with every_position, [n] */
+} dc_feed;
+
+
+bool dc_model_open (dc_model **out, const char *path,
+                    const dc_model_options *options, dc_error *err);
+
+/* Drops one reference; the last one frees. Accepts NULL. */
+void dc_model_release (dc_model *m);
+
+/* Bytes of weights in the file. */
+size_t dc_model_weight_bytes (const dc_model *m);
+
+/* Encodes the sequences, packed together; ids are in range, n >= 1 and slots
+   below the context. False when memory is short. */
+bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
+                dc_error *err);
+
+/* Cross-attention's keys and values of n encoder rows [n, d_model], computed
+   once and kept as a timeline. */
+bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
+                     size_t n, dc_error *err);
+
+/* Appends to each timeline and scores. All steps go through one pass. A
+   timeline that would outgrow the context, or memory that is short, is an
+   error before anything has changed. */
+bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
+                bool every_position, dc_error *err);
+
+#endif

@@ -1,0 +1,127 @@
+/* linear.c: see linear.h. */
+#include "tensor/linear.h"
+
+#include "base/memory.h"
+#include "base/threads.h"
+
+#define ROWS_AT_ONCE 16  /* a thread's share is a multiple: whole tiles */
+
+
+bool dc_scratch_reserve (dc_scratch *s, size_t n, size_t d) {
+  size_t values = n * d;
+  if (values > s->max_values || n > s->max_rows) {
+    dc_scratch_free(s);
+    s->q = dc_alloc(values);
+    s->scale = dc_alloc_array(values / DC_Q8_BLOCK + 1, sizeof *s->scale);
+    s->rows = dc_alloc_array(n, sizeof *s->rows);
+    if (s->q == NULL || s->scale == NULL || s->rows == NULL) {
+      dc_scratch_free(s);
+      return false;
+    }
+    s->max_values = values;
+    s->max_rows = n;
+  }
+  return true;
+}
+
+
+void dc_scratch_free (dc_scratch *s) {
+  dc_free(s->q);
+  dc_free(s->scale);
+  dc_free(s->rows);
+  *s = (dc_scratch){0};
+}
+
+
+static void quantize_rows (dc_scratch *s, const float *x, size_t n, size_t d) {
+  const dc_kernels *k = dc_kernels_get();
+  for (size_t i = 0; i < n; i++) {
+    s->rows[i].q = s->q + i * d;
+    s->rows[i].scale = s->scale + i * (d / DC_Q8_BLOCK);
+    k->quantize_q8(s->rows[i], x + i * d, d);
+  }
+}
+
+
+typedef struct product {
+  const dc_linear *const *w;
+  float *const *out;
+  size_t count;
+  const float *x;  /* [n, d] */
+  const dc_q8_row *q8;
+  size_t n;
+} product;
+
+
+/* Rows begin..end of one matrix, against all columns. */
+static void some_rows (const product *p, const dc_linear *w, float *out,
+                       size_t begin, size_t end) {
+  const dc_kernels *k = dc_kernels_get();
+  const dc_matrix *m = &w->weight;
+  const char *rows = (const char *)m->data + begin * m->row_bytes;
+  size_t count = end - begin;
+  float *to = out + begin;
+  switch (m->type) {
+    case DC_F16:
+      k->matmul_f16(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
+                    m->cols);
+      break;
+    case DC_Q8_0:
+      k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
+                     m->cols);
+      break;
+    default:
+      k->matmul_f32(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
+                    m->cols);
+  }
+  if (w->bias != NULL)
+    for (size_t i = 0; i < p->n; i++)
+      k->add(to + i * m->rows, to + i * m->rows, w->bias + begin, count);
+}
+
+
+static size_t shares (const dc_linear *w) {
+  return (w->weight.rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+}
+
+
+/* Shares begin..end, counted through all matrices of the product. */
+static void some_shares (void *context, size_t begin, size_t end, int thread) {
+  const product *p = context;
+  size_t first = 0;
+  (void)thread;
+  for (size_t i = 0; i < p->count && first < end; i++) {
+    size_t last = first + shares(p->w[i]), rows = p->w[i]->weight.rows;
+    size_t from = begin > first ? begin - first : 0;
+    size_t to = (end < last ? end : last) - first;
+    if (from < to && first + from < last) {
+      size_t stop = to * ROWS_AT_ONCE;
+      some_rows(p, p->w[i], p->out[i], from * ROWS_AT_ONCE,
+                stop < rows ? stop : rows);
+    }
+    first = last;
+  }
+}
+
+
+void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
+                          size_t count, const float *x, size_t n,
+                          dc_scratch *scratch, int threads) {
+  product p = {w, out, count, x, scratch->rows, n};
+  size_t total = 0, cols = w[0]->weight.cols;
+  bool quantised = false;
+  double work = 0;
+  for (size_t i = 0; i < count; i++) {
+    total += shares(w[i]);
+    work += (double)w[i]->weight.rows * (double)cols * (double)n;
+    quantised |= w[i]->weight.type == DC_Q8_0;
+  }
+  if (quantised) quantize_rows(scratch, x, n, cols);
+  dc_parallel_for(total, work, threads, some_shares, &p);
+}
+
+
+void dc_linear_apply (const dc_linear *w, float *out, const float *x, size_t n,
+                      dc_scratch *scratch, int threads) {
+  dc_linear_apply_all(&w, &out, 1, x, n, scratch, threads);
+}

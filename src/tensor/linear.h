@@ -1,0 +1,49 @@
+/*
+** linear.h: weights times activations, y = W x + b.
+**
+** Weights stay where they lie in the file and in their type. Quantised weights
+** meet activations that are quantised to blocks of 32 too, once per product;
+** f32 and f16 weights meet the floats. Every output element is one sum in the
+** order of kernels.h, so neither the threads nor the number of rows shows.
+*/
+#ifndef DC_LINEAR_H
+#define DC_LINEAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "math/kernels.h"
+
+typedef struct dc_matrix {
+  const void *data;  /* [rows] rows of row_bytes */
+  dc_type type;
+  size_t rows, cols, row_bytes;
+} dc_matrix;
+
+typedef struct dc_linear {
+  dc_matrix weight;   /* [outputs, inputs] */
+  const float *bias;  /* [outputs] or NULL */
+} dc_linear;
+
+/* Room for the quantised form of some rows of activations. */
+typedef struct dc_scratch {
+  int8_t *q;         /* [capacity of values] */
+  float *scale;      /* [capacity / 32] */
+  dc_q8_row *rows;   /* [capacity of rows] */
+  size_t max_values, max_rows;
+} dc_scratch;
+
+/* Makes room for n rows of d values; false when memory is short. */
+bool dc_scratch_reserve (dc_scratch *scratch, size_t n, size_t d);
+void dc_scratch_free (dc_scratch *scratch);
+
+/* out[i] = W x[i] + b for n rows; x is [n, W.cols], out [n, W.rows]. */
+void dc_linear_apply (const dc_linear *w, float *out, const float *x, size_t n,
+                      dc_scratch *scratch, int threads);
+
+/* Several of them over the same x in one pass (queries, keys and values). */
+void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
+                          size_t count, const float *x, size_t n,
+                          dc_scratch *scratch, int threads);
+
+#endif

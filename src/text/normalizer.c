@@ -1,0 +1,115 @@
+/* normalizer.c: see normalizer.h. */
+#include "text/normalizer.h"
+
+#include "base/utf8.h"
+
+
+
+/* The next unit of the text: how many bytes it eats, what it becomes. A
+   replacement is final (it is not looked up again); an invalid byte becomes
+   U+FFFD, each by itself. */
+static size_t next_unit (const dc_normalizer *n, dc_string text,
+                         dc_string *becomes) {
+  int32_t id;
+  size_t size = dc_trie_longest(&n->user, text.data, text.size, &id);
+  if (size == 0) {
+    size = dc_charsmap_find(&n->map, text.data, text.size, becomes);
+    if (size > 0) return size;
+    size = dc_utf8_length(text.data, text.size);
+  }
+  if (size == 0) {
+    *becomes = dc_string_of(DC_UTF8_REPLACEMENT);
+    return 1;
+  }
+  *becomes = (dc_string){text.data, size};
+  return size;
+}
+
+
+static dc_string after (dc_string text, size_t n) {
+  return (dc_string){text.data + n, text.size - n};
+}
+
+
+static dc_string space_of (const dc_normalizer *n) {
+  return dc_string_of(n->escape ? DC_SPACE_MARK : " ");
+}
+
+
+static bool add_space (const dc_normalizer *n, dc_buffer *out,
+                       dc_error *err) {
+  dc_string space = space_of(n);
+  return dc_buffer_add(out, space.data, space.size, err);
+}
+
+
+static bool add_escaped (const dc_normalizer *n, dc_string s, dc_buffer *out,
+                         dc_error *err) {
+  while (s.size > 0) {
+    const char *space = n->escape ? memchr(s.data, ' ', s.size) : NULL;
+    size_t plain = space != NULL ? (size_t)(space - s.data) : s.size;
+    if (!dc_buffer_add(out, s.data, plain, err)) return false;
+    if (space == NULL) break;
+    if (!add_space(n, out, err)) return false;
+    s = after(s, plain + 1);
+  }
+  return true;
+}
+
+
+/* Leading units that become exactly one space. */
+static dc_string skip_spaces (const dc_normalizer *n, dc_string text) {
+  while (text.size > 0) {
+    dc_string becomes;
+    size_t size = next_unit(n, text, &becomes);
+    if (!dc_string_is(becomes, " ")) break;
+    text = after(text, size);
+  }
+  return text;
+}
+
+
+/* Looks at what was written, so a mark that came in as a user-defined symbol
+   goes too. Never below `start`. */
+static void drop_trailing_spaces (const dc_normalizer *n, dc_buffer *out,
+                                  size_t start) {
+  dc_string space = space_of(n);
+  while (out->size - start >= space.size &&
+         !memcmp(out->data + out->size - space.size, space.data, space.size))
+    out->size -= space.size;
+}
+
+
+static bool add_units (const dc_normalizer *n, dc_string text, dc_buffer *out,
+                       dc_error *err) {
+  bool after_space = n->squeeze;
+  while (text.size > 0) {
+    dc_string s;
+    text = after(text, next_unit(n, text, &s));
+    while (after_space && s.size > 0 && s.data[0] == ' ') s = after(s, 1);
+    if (s.size == 0) continue;  /* deleted: what came before it counts */
+    if (!add_escaped(n, s, out, err)) return false;
+    after_space = n->squeeze && s.data[s.size - 1] == ' ';
+  }
+  return true;
+}
+
+
+bool dc_normalize (const dc_normalizer *n, dc_string text, dc_buffer *out,
+                   dc_error *err) {
+  size_t start = out->size;
+  if (n->squeeze) text = skip_spaces(n, text);
+  if (text.size == 0) return true;  /* no dummy prefix either */
+  if (n->dummy_prefix && !n->as_suffix && !add_space(n, out, err))
+    return false;
+  if (!add_units(n, text, out, err)) return false;
+  if (n->squeeze) drop_trailing_spaces(n, out, start);
+  return !(n->dummy_prefix && n->as_suffix) || add_space(n, out, err);
+}
+
+
+void dc_normalizer_free (dc_normalizer *n) {
+  dc_charsmap_free(&n->map);
+  dc_trie_free(&n->user);
+  *n = (dc_normalizer){0};
+}

@@ -1,0 +1,80 @@
+/*
+** tokenizer.h: text <-> token ids, whatever the kind of the tokenizer.
+**
+** A tokenizer never changes once it is made: any number of threads may use
+** one. It copies what it needs, so the file it came from may be closed.
+*/
+#ifndef DC_TOKENIZER_H
+#define DC_TOKENIZER_H
+
+#include "format/gguf.h"
+#include "text/decoder.h"
+#include "text/marian.h"
+
+typedef struct dc_tokenizer dc_tokenizer;
+
+/* A SentencePiece model: ids are the positions of its pieces. `name` stands in
+   front of the message of a failure. */
+bool dc_tokenizer_from_spm (dc_tokenizer **out, const void *bytes,
+                            size_t size, const char *name, dc_error *err);
+
+/* Takes over what it is given, also on failure. add_bos, add_eos: what encode
+   does unless told otherwise. */
+bool dc_tokenizer_from_pieces (dc_tokenizer **out, dc_spm *spm, bool add_bos,
+                               bool add_eos, dc_error *err);
+bool dc_tokenizer_from_marian (dc_tokenizer **out, dc_marian_parts *parts,
+                               dc_error *err);
+
+/* What the file's tokenizer.ggml.* and decant.tokenizer.* keys describe. With
+   none in the file *out is NULL and the result true. */
+bool dc_tokenizer_from_gguf (dc_tokenizer **out, const dc_gguf *gguf,
+                             dc_error *err);
+
+/* A .model, .spm or .gguf file (told apart by content), or a directory with
+   source.spm, target.spm and vocab.json. */
+bool dc_tokenizer_open (dc_tokenizer **out, const char *path, dc_error *err);
+
+/* Accepts NULL. */
+void dc_tokenizer_free (dc_tokenizer *t);
+
+
+/* Facts. */
+const char *dc_tokenizer_kind (const dc_tokenizer *t);  /* "marian", ... */
+size_t dc_tokenizer_size (const dc_tokenizer *t);       /* number of ids */
+size_t dc_tokenizer_bytes (const dc_tokenizer *t);      /* memory, roughly */
+
+/* Ids of the special tokens, -1 where there is none. */
+typedef struct dc_special_ids {
+  int32_t bos, eos, pad, unk;
+} dc_special_ids;
+
+dc_special_ids dc_tokenizer_special (const dc_tokenizer *t);
+
+/* The text of an id below the size; the id of a text, or -1. */
+dc_string dc_tokenizer_piece (const dc_tokenizer *t, int32_t id);
+int32_t dc_tokenizer_id (const dc_tokenizer *t, dc_string piece);
+
+
+typedef struct dc_encode_options {
+  bool bos, eos;  /* put that token in front, behind (there must be one) */
+  bool special;   /* the text of a special token is that token */
+  dc_side side;   /* matters to Marian only */
+} dc_encode_options;
+
+dc_encode_options dc_tokenizer_defaults (const dc_tokenizer *t);
+
+/* Adds the tokens of any bytes. The span of a special token, and that of an
+   unknown one of Marian, has size 0. */
+bool dc_tokenizer_encode (const dc_tokenizer *t, dc_string text,
+                          const dc_encode_options *options, dc_encoding *out,
+                          dc_error *err);
+
+/* Adds the text as the model sees it, before it is cut. */
+bool dc_tokenizer_normalize (const dc_tokenizer *t, dc_string text,
+                             dc_side side, dc_buffer *out, dc_error *err);
+
+/* A decoder at its beginning; the tokenizer must outlive it. */
+void dc_tokenizer_decoder (const dc_tokenizer *t, bool special,
+                           dc_decoder *out);
+
+#endif
