@@ -2,6 +2,7 @@
 # make test       run the specs; ends with "N passed, N failed, N skipped"
 # make check      luacheck, and the C code with warnings as errors
 # make asan       the specs under the address and undefined-behaviour sanitizers
+# make fuzz       TIME=seconds for each reader of files (needs clang; libFuzzer)
 # make bench      benchmarks; appends a line to bench/LOG.md
 # make install    PREFIX=dir (library, Lua files, program, bundled models)
 # make deps       Debian packages for building and testing (root or sudo)
@@ -88,6 +89,15 @@ asan:
 	  $$($(CC) -print-file-name=libubsan.so)" \
 	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(LUA) spec/run.lua
 
+# clang's runtime is Debian's libclang-rt-14-dev (the number is clang's).
+TIME ?= 60
+fuzz: all
+	@command -v clang >/dev/null || { echo "make fuzz: needs clang" >&2; exit 1; }
+	$(MAKE) BUILD=build-fuzz CC=clang OPENMP=0 KERNEL_FLAGS=-O1 CFLAGS="-O1 -g" \
+	  EXTRA="-fsanitize=fuzzer-no-link,address,undefined \
+	  -fno-sanitize-recover=undefined" all
+	spec/fuzz/run.sh $(TIME) $(TARGETS)
+
 bench: all
 	@test -f bench/run.sh || { echo "no bench/run.sh here"; exit 1; }
 	bench/run.sh
@@ -109,6 +119,6 @@ deps:
 	sh install-deps.sh
 
 clean:
-	rm -rf $(BUILD) build-check build-asan build-rock build-serial
+	rm -rf $(BUILD) build-check build-asan build-fuzz build-rock build-serial
 
-.PHONY: all test check asan bench install deps clean FORCE
+.PHONY: all test check asan fuzz bench install deps clean FORCE
