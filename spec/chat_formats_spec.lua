@@ -111,7 +111,8 @@ describe("chat formats", function()
 
   it("close turns with <|end|> (Phi-3) or the end token (Zephyr)", function()
     local text, name = rendered("{{'<|user|>' + '\\n' + " ..
-      "message['content'] + '<|end|>' + '\\n' + '<|assistant|>' + '\\n'}}", conversation())
+      "message['content'] + '<|end|>' + '\\n' + " ..
+      "'<|assistant|>' + '\\n'}}", conversation())
     assert.equal("phi3", name)
     assert.equal("<|user|>\n Hi <|end|>\n<|assistant|>\nHello. <|end|>\n" ..
                  "<|user|>\nWho?<|end|>\n<|assistant|>\n", text)

@@ -73,8 +73,8 @@ describe("defective files", function()
     if not f then return nil end
     f:close()
     local out = dir:file(name)
-    if not os.execute("python3 " .. script .. " " .. out .. " >" ..
-                      dir:file "log" .. " 2>&1") then return nil end
+    if not os.execute(("LD_PRELOAD= python3 %s %s > %s 2>&1"):format(
+        script, out, dir:file "log")) then return nil end
     return out
   end
 
