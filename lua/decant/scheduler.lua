@@ -20,14 +20,14 @@ local scheduled = setmetatable({}, {__mode = "k"})
 
 
 -- Appends rows[i] to timeline i of `cache` and returns one Logits (or false)
--- a timeline. `engine.forward` takes a list of {cache, rows} and returns one
--- such answer each; requests of one engine may share a pass.
-function scheduler.forward(engine, cache, rows)
+-- a timeline. `engine.forward` takes a list of {cache, rows, want} and returns
+-- one such answer each; requests of one engine may share a pass.
+function scheduler.forward(engine, cache, rows, want)
   local co = coroutine.running()
   if scheduled[co] and coroutine.isyieldable() then
-    return coroutine.yield(REQUEST, engine, cache, rows)
+    return coroutine.yield(REQUEST, engine, cache, rows, want)
   end
-  return engine.forward({{cache, rows}})[1]
+  return engine.forward({{cache, rows, want}})[1]
 end
 
 
@@ -47,7 +47,7 @@ local function settle(job, ok, tag, ...)
   if coroutine.status(job.co) == "dead" then
     job.ended = true
   elseif tag == REQUEST then
-    job.engine, job.cache, job.rows = ...
+    job.engine, job.cache, job.rows, job.want = ...
   else
     return settle(job, coroutine.resume(job.co,
                                         scheduler.pass_through(tag, ...)))
@@ -65,7 +65,7 @@ local function compute(live)
       groups[job.engine], order[#order + 1] = group, job.engine
     end
     table.insert(group.jobs, job)
-    table.insert(group.requests, {job.cache, job.rows})
+    table.insert(group.requests, {job.cache, job.rows, job.want})
   end
   for _, engine in ipairs(order) do
     local group = groups[engine]

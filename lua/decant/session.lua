@@ -5,6 +5,17 @@
 --   session:forward(rows)    -> {Logits,...} rows[i]: ids to append to
 --                                            timeline i; {} leaves it alone
 --                                            and answers false
+--       Both take a second argument `want` for more than the next scores, and
+--       then return a second value, a table (forward: one a timeline, or false)
+--       of what was wanted:
+--         every = true       every: the Logits after each fed position
+--         hidden = true      hidden: Tensor [fed, d_model], the decoder's last
+--                            states, as the output matrix reads them
+--         layers = {0, 2}    layers: list of Logits, what the output matrix
+--                            makes of the states that go into these layers
+--                            (0: the embeddings), at the last fed position
+--         attention = true   attention: Tensor [fed, source length], the mean
+--                            over the heads and layers of cross-attention
 --   session:reorder(parents) timeline i goes on from timeline parents[i];
 --                            they may multiply or vanish; copies no cache
 --   session:truncate(n)      keep the first n positions of every timeline
@@ -61,7 +72,47 @@ local function check_ids(self, method, row, ids)
 end
 
 
-function Session:feed(ids)
+-- ---- what is wanted beside the next scores ----
+
+local flags = {every = true, hidden = true, attention = true}
+
+local function is_layer(self, layer)
+  local n = self.limits.decoder_layers
+  return math.type(layer) == "integer" and layer >= 0 and (not n or layer < n)
+end
+
+-- Raises, at the caller's caller, when `want` is no such table.
+local function check_want(self, method, want)
+  if want == nil then return end
+  local function wrong(message, ...)
+    error(("session:%s: "):format(method) .. message:format(...), 4)
+  end
+  if type(want) ~= "table" then
+    wrong("what is wanted is a %s, must be a table", type(want))
+  end
+  for name, value in pairs(want) do
+    if name == "layers" then
+      if type(value) ~= "table" then
+        wrong("want.layers is a %s, must be a list", type(value))
+      end
+      for _, layer in ipairs(value) do
+        if not is_layer(self, layer) then
+          wrong("want.layers: %s is no layer; they are numbered 0 to %s",
+                tostring(layer), (self.limits.decoder_layers or 0) - 1)
+        end
+      end
+    elseif not flags[name] then
+      wrong("want.%s is not known; known: every, hidden, layers, attention",
+            tostring(name))
+    end
+  end
+  if want.attention and self.limits.kind == "causal" then
+    wrong "want.attention: a causal model has no cross-attention"
+  end
+end
+
+
+function Session:feed(ids, want)
   local cache = cache_of(self, "feed")
   if type(ids) ~= "table" then ids = {ids} end
   if #cache ~= 1 then
@@ -70,11 +121,13 @@ function Session:feed(ids)
     fail "session:feed: there are no ids, so no position to score"
   end
   check_ids(self, "feed", 1, ids)
-  return scheduler.forward(self.engine, cache, {ids})[1]
+  check_want(self, "feed", want)
+  local answer = scheduler.forward(self.engine, cache, {ids}, want)
+  return answer[1], want and answer.extras and answer.extras[1]
 end
 
 
-function Session:forward(rows)
+function Session:forward(rows, want)
   local cache = cache_of(self, "forward")
   if type(rows) ~= "table" or #rows ~= #cache then
     fail("session:forward: a list of %d rows is wanted, one for each " ..
@@ -82,7 +135,9 @@ function Session:forward(rows)
          type(rows) == "table" and #rows or type(rows))
   end
   for i = 1, #rows do check_ids(self, "forward", i, rows[i]) end
-  return scheduler.forward(self.engine, cache, rows)
+  check_want(self, "forward", want)
+  local answer = scheduler.forward(self.engine, cache, rows, want)
+  return answer, answer.extras
 end
 
 

@@ -303,9 +303,9 @@ static int model_decode (lua_State *L) {
     for (size_t j = 0; j < longest; j++)
       out[i * longest + j] = data + (i * longest + j) * vocab;
     steps[i] = (dc_feed){&rows->timelines[i], &s->timeline, lists[i].ids,
-                         lists[i].n, out + i * longest};
+                         lists[i].n, out + i * longest, NULL, true};
   }
-  bool ok = dc_decode(m, steps, count, true, &err);
+  bool ok = dc_decode(m, steps, count, &err);
   dc_rows_close(rows);
   if (!ok) return dc_raise(L, &err);
   return 1;

@@ -10,11 +10,12 @@
 **   rows:reset()             one empty row
 **   rows:close()  __close  __gc
 **
-**   core.forward({{rows, {ids of row 1, ids of row 2, ...}}, ...})
+**   core.forward({{rows, {ids of row 1, ids of row 2, ...} [, want]}, ...})
 **       -> list (a request) of lists (a row) of Logits: appends each row's ids
 **       and scores the position behind its last one. A row whose ids are {}
 **       stays as it is and gets false. All rows, of any Rows of one model, go
-**       through one pass.
+**       through one pass. With `want` (want.c) the list of a request has a
+**       field `extras`: a list of the same kind, of tables.
 **   core.copied_bytes(m)     bytes of cache copied so far by m's rows
 */
 #include <string.h>
@@ -22,6 +23,7 @@
 #include "base/memory.h"
 #include "lua/logits.h"
 #include "lua/model.h"
+#include "lua/want.h"
 
 #define MAX_ROWS 65536
 
@@ -228,17 +230,19 @@ static int rows_reset (lua_State *L) {
 
 /* ---- forward ---------------------------------------------------------------- */
 
-/* Request i of the list at argument 1: pushes rows and lists of ids. */
+/* Request i of the list at argument 1: pushes rows, lists of ids and what else
+   is wanted, or nil. */
 static dc_lua_rows *check_request (lua_State *L, size_t i) {
   lua_rawgeti(L, 1, (lua_Integer)i + 1);
   luaL_argcheck(L, lua_istable(L, -1), 1, "a request is {rows, lists of ids}");
   lua_rawgeti(L, -1, 1);
   lua_rawgeti(L, -2, 2);
-  lua_remove(L, -3);
-  dc_lua_rows *rows = luaL_testudata(L, -2, DC_LUA_ROWS);
+  lua_rawgeti(L, -3, 3);
+  lua_remove(L, -4);
+  dc_lua_rows *rows = luaL_testudata(L, -3, DC_LUA_ROWS);
   luaL_argcheck(L, rows != NULL && rows->model != NULL, 1,
                 "the rows of a request are closed or no rows");
-  luaL_argcheck(L, lua_istable(L, -1) && lua_rawlen(L, -1) == rows->n, 1,
+  luaL_argcheck(L, lua_istable(L, -2) && lua_rawlen(L, -2) == rows->n, 1,
                 lua_pushfstring(L, "a request needs a list of ids for each of "
                                 "its %I rows", (LUAI_UACINT)rows->n));
   return rows;
@@ -255,7 +259,7 @@ static size_t count_rows (lua_State *L, size_t requests, dc_model **model) {
                   "requests of different models");
     *model = rows->model;
     total += rows->n;
-    lua_pop(L, 2);
+    lua_pop(L, 3);
   }
   return total;
 }
@@ -294,37 +298,53 @@ static void check_new (lua_State *L, const pass *p, int index) {
 }
 
 
-/* One row with its ids, on top of the stack; pushes its Logits, or false if it
-   has no ids. */
-static void add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row) {
-  size_t n, vocab = p->hold->model->hp.n_vocab;
-  int32_t *ids = dc_check_ids(L, -1, 1, vocab, &n);
+/* One row with its ids, on top of the stack; pushes its Logits and the extras,
+   or false twice if it has no ids. */
+static void add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
+                     const dc_want *want) {
+  const dc_model *m = p->hold->model;
+  size_t n;
+  int32_t *ids = dc_check_ids(L, -1, 1, m->hp.n_vocab, &n);
   lua_rawseti(L, p->owners, (lua_Integer)lua_rawlen(L, p->owners) + 1);
   if (n == 0) {
+    lua_pushboolean(L, 0);
     lua_pushboolean(L, 0);
     return;
   }
   luaL_argcheck(L, p->n < p->total, 1,
                 "the requests were changed while they were read");
-  p->out[p->n] = dc_push_logits(L, vocab);
-  p->feeds[p->n] = (dc_feed){NULL, NULL, ids, n, &p->out[p->n]};
-  p->places[p->n++] = (struct place){rows, row};
+  dc_feed *feed = &p->feeds[p->n];
+  p->places[p->n] = (struct place){rows, row};
+  p->out[p->n] = dc_push_logits(L, m->hp.n_vocab);
+  *feed = (dc_feed){.ids = ids, .n = n, .out = &p->out[p->n++]};
+  if (dc_wants(want))
+    dc_push_extras(L, want, m, feed, rows->source->timeline.length,
+                   p->owners);
+  else
+    lua_pushboolean(L, 0);
 }
 
 
 /* The rows of request i; pushes the list of their Logits. */
 static void add_request (lua_State *L, pass *p, size_t i) {
   dc_lua_rows *rows = check_request(L, i);
-  int lists = lua_gettop(L);
+  int lists = lua_gettop(L) - 1, answer = lists + 3;
   size_t n = rows->n;
   check_new(L, p, lists - 1);
+  dc_want want = dc_check_want(L, lists + 1, 1, p->hold->model);
+  lua_createtable(L, (int)n, 1);
   lua_createtable(L, (int)n, 0);
   for (size_t row = 0; row < n; row++) {
     lua_rawgeti(L, lists, (lua_Integer)row + 1);
-    add_row(L, p, rows, row);
-    lua_rawseti(L, lists + 1, (lua_Integer)row + 1);
+    add_row(L, p, rows, row, &want);
+    lua_rawseti(L, answer + 1, (lua_Integer)row + 1);
+    lua_rawseti(L, answer, (lua_Integer)row + 1);
     lua_pop(L, 1);
   }
+  if (dc_wants(&want))
+    lua_setfield(L, answer, "extras");
+  else
+    lua_pop(L, 1);
   lua_replace(L, lists - 1);
   lua_settop(L, lists - 1);
 }
@@ -348,7 +368,7 @@ static void run_pass (lua_State *L, pass *p) {
   dc_model *m = p->hold->model;
   size_t before = m->pool.n_blocks;
   find_timelines(L, p);
-  if (!dc_decode(m, p->feeds, p->n, false, &err)) dc_raise(L, &err);
+  if (!dc_decode(m, p->feeds, p->n, &err)) dc_raise(L, &err);
   dc_report_memory(L, (m->pool.n_blocks - before) *
                    dc_pool_block_bytes(&m->pool));
 }

@@ -8,19 +8,9 @@
 
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/threads.h"
-
-#define OUTPUTS_AT_ONCE 64
-
-
-static bool reserve_outputs (dc_model *m, size_t n) {
-  if (n <= m->max_outputs) return true;
-  dc_free(m->outputs);
-  m->outputs = dc_alloc_array(n, m->hp.n_vocab * sizeof *m->outputs);
-  m->max_outputs = m->outputs != NULL ? n : 0;
-  return m->outputs != NULL;
-}
+#include "model/outputs.h"
+#include "model/taps.h"
 
 
 /* Room for everything first, so that a failure changes nothing. */
@@ -40,7 +30,7 @@ static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
   int threads = m->threads > 0 ? m->threads : dc_threads();
   bool ok = dc_weights_positions(&m->weights, &m->hp, last) &&
             dc_batch_reserve(&m->batch, &m->hp, n, keys, threads) &&
-            reserve_outputs(m, n < OUTPUTS_AT_ONCE ? n : OUTPUTS_AT_ONCE);
+            dc_outputs_reserve(m, n);
   for (size_t i = 0; ok && i < count; i++)
     ok = dc_timeline_reserve(steps[i].timeline, &m->pool, steps[i].n);
   *total = n;
@@ -86,6 +76,7 @@ static void decoder_layer (dc_batch *b, const dc_layer *layer, size_t i,
 
   dc_enter(b, &layer->cross.norm);
   dc_project(b, &layer->cross, false);
+  dc_tap_attention(b, steps, count, (uint32_t)i);
   dc_attend(b, &layer->cross, b->sources, i, b->hp->decoder.n_heads);
   dc_leave(b, &layer->cross.norm);
 
@@ -95,50 +86,33 @@ static void decoder_layer (dc_batch *b, const dc_layer *layer, size_t i,
 }
 
 
-/* Moves the rows that are to be scored to the front of x. */
-static size_t gather (dc_batch *b, const dc_feed *steps, size_t count,
-                      bool every_position) {
-  size_t d = b->hp->d_model, kept = 0;
-  for (size_t i = 0, row = 0; i < count; i++)
-    for (size_t j = 0; j < steps[i].n; j++, row++)
-      if (every_position || j + 1 == steps[i].n)
-        memmove(b->x + kept++ * d, b->x + row * d, d * sizeof *b->x);
-  return kept;
-}
-
-
-/* Scores the rows of x, some at a time, and hands them out in order. */
-static void score (dc_model *m, const dc_feed *steps, size_t count,
-                   bool every_position) {
-  dc_batch *b = &m->batch;
-  size_t vocab = m->hp.n_vocab, d = m->hp.d_model, row = 0;
-  size_t rows = gather(b, steps, count, every_position);
-  for (size_t i = 0; i < count; i++) {
-    size_t n = steps[i].n == 0 ? 0 : every_position ? steps[i].n : 1;
-    for (size_t j = 0; j < n; j++, row++) {
-      size_t at = row % OUTPUTS_AT_ONCE, left = rows - row;
-      if (at == 0)
-        dc_linear_apply(&m->weights.output, m->outputs, b->x + row * d,
-                        left < OUTPUTS_AT_ONCE ? left : OUTPUTS_AT_ONCE,
-                        &b->scratch, b->threads);
-      memcpy(steps[i].out[j], m->outputs + at * vocab, vocab * sizeof(float));
-    }
-  }
+/* The scores of the rows of x that are asked for. */
+static void score (dc_model *m, const dc_feed *steps, size_t count) {
+  const float *x = m->batch.x;
+  size_t d = m->hp.d_model;
+  for (size_t i = 0; i < count; i++)
+    for (size_t j = 0; j < steps[i].n; j++, x += d)
+      if (steps[i].every || j + 1 == steps[i].n)
+        dc_outputs_add(m, x, steps[i].out[steps[i].every ? j : 0]);
+  dc_outputs_flush(m);
 }
 
 
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
-                bool every_position, dc_error *err) {
+                dc_error *err) {
   const dc_stack *stack = &m->weights.decoder;
   dc_batch *b = &m->batch;
   size_t total = 0;
   if (!prepare(m, steps, count, &total, err)) return false;
   if (total == 0) return true;
   start_batch(m, steps, count);
-  for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
+  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
+    dc_tap_layer(m, steps, count, i);
     decoder_layer(b, &stack->layers[i], i, steps, count);
+  }
   dc_norm_rows(b, b->x, &stack->output_norm);
-  score(m, steps, count, every_position);
+  dc_tap_hidden(b, steps, count);
+  score(m, steps, count);
   for (size_t i = 0; i < count; i++) steps[i].timeline->length += steps[i].n;
   return true;
 }

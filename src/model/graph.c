@@ -152,10 +152,9 @@ static void one_head (const heads *c, size_t token, size_t head, int thread) {
     values[t] = tile + DC_TILE * d + head * c->d_head;
   }
   size_t row = token * d + head * c->d_head;
-  double root = (double)c->d_head;
   dc_kernels_get()->attention(
     b->h + row, b->q + row, keys, values, d, view->n_keys, c->d_head,
-    (float)(1.0 / __builtin_sqrt(root)),
+    dc_attention_scale(c->d_head),
     b->scores + (size_t)thread * b->max_keys);
 }
 

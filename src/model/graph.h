@@ -55,6 +55,11 @@ void dc_norm_rows (dc_batch *b, float *rows, const dc_norm *norm);
 /* q, k, v = h's projections; k and v may be left out (cross-attention). */
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values);
 
+/* What a query times a key is multiplied by. */
+static inline float dc_attention_scale (size_t d_head) {
+  return (float)(1.0 / __builtin_sqrt((double)d_head));
+}
+
 /* h = heads(q against the views' tiles of this layer), then a->o. */
 void dc_attend (dc_batch *b, const dc_attention *a, const dc_view *views,
                 size_t layer, size_t n_heads);

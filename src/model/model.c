@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/outputs.h"
 
 
 /* An id that the tokenizer gives must be one that the weights have. */
@@ -56,7 +57,7 @@ bool dc_model_open (dc_model **out, const char *path,
 void dc_model_release (dc_model *m) {
   if (m == NULL || --m->refs > 0) return;
   dc_batch_free(&m->batch);
-  dc_free(m->outputs);
+  dc_outputs_free(&m->outputs);
   dc_pool_free(&m->pool);
   dc_weights_free(&m->weights);
   dc_tokenizer_free(m->tokenizer);

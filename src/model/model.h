@@ -12,6 +12,14 @@
 #include "model/graph.h"
 #include "text/tokenizer.h"
 
+/* Rows that wait for the output matrix (outputs.h). */
+typedef struct dc_outputs {
+  float *x;       /* [max, d_model] */
+  float *scores;  /* [max, n_vocab] */
+  float **to;     /* [max]: where the scores go */
+  size_t n, max;
+} dc_outputs;
+
 typedef struct dc_model {
   size_t refs;              /* the model, and sources and rows made of it */
   dc_gguf *file;
@@ -20,8 +28,7 @@ typedef struct dc_model {
   dc_weights weights;
   dc_pool pool;
   dc_batch batch;
-  float *outputs;           /* [max_outputs, n_vocab] */
-  size_t max_outputs;
+  dc_outputs outputs;
   size_t context;           /* most positions of a sequence */
   int threads;              /* 0: the module's budget */
   bool vocab_only;
@@ -43,6 +50,18 @@ typedef struct dc_sequence {
   float *out;
 } dc_sequence;
 
+/* What a strategy may want of a feed's n positions beside the scores; NULL or
+   none where it does not. */
+typedef struct dc_taps {
+  float *hidden;     /* [n, d_model]: what the output matrix reads */
+  float *attention;  /* [n, source length], zeros at first: cross-attention,
+                        the mean over all heads of all layers */
+  const uint32_t *layers;  /* [n_layers]: early exits, of the last position: */
+  float **early;     /* [n_layers] of [n_vocab]: what the output matrix makes
+                        of the state that goes into that layer, as it is */
+  size_t n_layers;
+} dc_taps;
+
 /* One timeline to go on with: n ids are appended; the scores [n_vocab] of the
    position after the last go to out[0], or of each to out[0..n-1]. */
 typedef struct dc_feed {
@@ -50,7 +69,9 @@ typedef struct dc_feed {
   const dc_timeline *source;
   const int32_t *ids;
   size_t n;
-  float **out;  /* [1] or, with every_position, [n] */
+  float **out;          /* [1] or, with `every`, [n] */
+  const dc_taps *taps;  /* or NULL */
+  bool every;
 } dc_feed;
 
 
@@ -77,6 +98,6 @@ bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
    timeline that would outgrow the context, or memory that is short, is an
    error before anything has changed. */
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
-                bool every_position, dc_error *err);
+                dc_error *err);
 
 #endif

@@ -1,0 +1,54 @@
+/* outputs.c: see outputs.h. */
+#include "model/outputs.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+#define AT_ONCE 64
+
+
+void dc_outputs_free (dc_outputs *o) {
+  dc_free(o->x);
+  dc_free(o->scores);
+  dc_free(o->to);
+  memset(o, 0, sizeof *o);
+}
+
+
+bool dc_outputs_reserve (dc_model *m, size_t n) {
+  dc_outputs *o = &m->outputs;
+  if (n > AT_ONCE) n = AT_ONCE;
+  if (n <= o->max) return true;
+  dc_outputs_free(o);
+  o->x = dc_alloc_array(n, m->hp.d_model * sizeof *o->x);
+  o->scores = dc_alloc_array(n, m->hp.n_vocab * sizeof *o->scores);
+  o->to = dc_alloc_array(n, sizeof *o->to);
+  if (o->x == NULL || o->scores == NULL || o->to == NULL) {
+    dc_outputs_free(o);
+    return false;
+  }
+  o->max = n;
+  return true;
+}
+
+
+void dc_outputs_add (dc_model *m, const float *x, float *out) {
+  dc_outputs *o = &m->outputs;
+  size_t d = m->hp.d_model;
+  if (o->n == o->max) dc_outputs_flush(m);
+  memcpy(o->x + o->n * d, x, d * sizeof *x);
+  o->to[o->n++] = out;
+}
+
+
+void dc_outputs_flush (dc_model *m) {
+  dc_outputs *o = &m->outputs;
+  size_t vocab = m->hp.n_vocab;
+  if (o->n == 0) return;
+  dc_linear_apply(&m->weights.output, o->scores, o->x, o->n, &m->batch.scratch,
+                  m->batch.threads);
+  for (size_t i = 0; i < o->n; i++)
+    memcpy(o->to[i], o->scores + i * vocab, vocab * sizeof *o->scores);
+  o->n = 0;
+}
