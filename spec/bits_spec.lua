@@ -2,16 +2,25 @@
 
 local fixtures = require "spec.support.fixtures"
 local core = require "decant.core"
+local typed = require "spec.support.typed"
 
 local lua = arg[-1] or "lua5.4"
 
-local function run(isa, paths)
-  local command = ("DECANT_ISA=%s LUA_PATH='%s' LUA_CPATH='%s' %s %s %s 2>&1")
-    :format(isa, package.path, package.cpath, lua, "spec/support/bits.lua",
-            table.concat(paths, " "))
+local function run(isa, ways, paths)
+  local command = ("DECANT_ISA=%s LUA_PATH='%s' LUA_CPATH='%s' %s "
+    .. "spec/support/bits.lua %s %s 2>&1"):format(isa, package.path,
+    package.cpath, lua, ways, table.concat(paths, " "))
   local pipe = assert(io.popen(command))
   local text = pipe:read "a"
   return text, pipe:close()
+end
+
+-- The same, remembered: two specs read one output.
+local texts = {}
+
+local function run_all(isa, paths)
+  if not texts[isa] then texts[isa] = {run(isa, "all", paths)} end
+  return table.unpack(texts[isa])
 end
 
 describe("logits", function()
@@ -27,7 +36,7 @@ describe("logits", function()
   for _, isa in ipairs(isas) do
     it("do not depend on threads, batch, chunks or cache (" .. isa .. ")",
        function()
-      local text, ok = run(isa, paths)
+      local text, ok = run_all(isa, paths)
       assert.is_true(ok, text)
       local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
       assert.equal(#paths, lines)
@@ -36,14 +45,30 @@ describe("logits", function()
 
   it("have the same hash on every instruction set", function()
     for _, isa in ipairs(isas) do
-      local text = run(isa, paths)
+      local text = run_all(isa, paths)
       first = first or text
       assert.equal(first, text)
     end
   end)
 
+  it("have the same hash everywhere for every weight type", function()
+    local models, mixed = {}, {"q4_k", "q6_k", "f32", "q8_0", "bf16", "iq4_nl",
+                               "q2_k", "f16", "q5_1"}
+    for i, type in ipairs(typed.types) do models[i] = typed.gguf(type) end
+    models[#models + 1] = typed.gguf("mixed", mixed)
+    local hashes
+    for _, isa in ipairs(isas) do
+      local text, ok = run(isa, "some", models)
+      assert.is_true(ok, text)
+      local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
+      assert.equal(#models, lines)
+      hashes = hashes or text
+      assert.equal(hashes, text)
+    end
+  end)
+
   it("come from an instruction set that exists", function()
-    local text, ok = run("mmx", paths)
+    local text, ok = run("mmx", "all", paths)
     assert.is_falsy(ok)
     assert.truthy(text:find("DECANT_ISA: no instruction set 'mmx'", 1, true))
   end)

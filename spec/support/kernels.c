@@ -97,15 +97,18 @@ static void multiply (const dc_kernels *k, dc_type type, float *out,
                       size_t row_bytes, size_t rows, size_t cols, size_t n) {
   static int8_t q[MAX_COLS][MAX_N];
   static float scale[MAX_COLS][MAX_N / DC_Q8_BLOCK + 1];
+  static int32_t sum[MAX_COLS][MAX_N / 16 + 1];
   dc_q8_row x[MAX_COLS];
   for (size_t c = 0; c < cols && type == DC_Q8_0; c++) {
-    x[c] = (dc_q8_row){q[c], scale[c]};
+    x[c] = (dc_q8_row){q[c], scale[c], sum[c]};
     k->quantize_q8(x[c], a + c * n, n);
   }
   if (type == DC_F32)
     k->matmul_f32(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
   else if (type == DC_F16)
     k->matmul_f16(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
+  else if (type == DC_BF16)
+    k->matmul_bf16(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
   else
     k->matmul_q8_0(out, MAX_ROWS, weights, row_bytes, rows, x, cols, n);
 }
@@ -207,6 +210,7 @@ int main (void) {
     compare_rows(scalar, k);
     compare_products(scalar, k, DC_F32);
     compare_products(scalar, k, DC_F16);
+    compare_products(scalar, k, DC_BF16);
     compare_products(scalar, k, DC_Q8_0);
     compare_odd_blocks(scalar, k);
   }

@@ -28,6 +28,7 @@
 typedef struct dc_q8_row {
   int8_t *q;     /* [n] */
   float *scale;  /* [n / 32] */
+  int32_t *sum;  /* [n / 16]: of 16 numbers q each */
 } dc_q8_row;
 
 typedef struct dc_kernels {
@@ -79,11 +80,20 @@ typedef struct dc_kernels {
   void (*matmul_f16) (float *out, size_t ld_out, const void *w,
                       size_t row_bytes, size_t rows, const float *x,
                       size_t ld_x, size_t cols, size_t n);
+  void (*matmul_bf16) (float *out, size_t ld_out, const void *w,
+                       size_t row_bytes, size_t rows, const float *x,
+                       size_t ld_x, size_t cols, size_t n);
   /* Quantised: per block of 32 the exact integer sum s, then
      acc = fma(s, scale_w * scale_x, acc), blocks ascending, one chain. */
   void (*matmul_q8_0) (float *out, size_t ld_out, const void *w,
                        size_t row_bytes, size_t rows, const dc_q8_row *x,
                        size_t cols, size_t n);
+
+  /* The same for weights of any quantised type; the order of a sum, which for
+     Q8_0 is the one above: kernels_blocks.h. */
+  void (*matmul_blocks) (dc_type type, float *out, size_t ld_out,
+                         const void *w, size_t row_bytes, size_t rows,
+                         const dc_q8_row *x, size_t cols, size_t n);
 
   /* Activations to blocks of 32: scale = max |x| / 127, q = x / scale to the
      nearest, ties to even. n is a multiple of 32. Blocks below 1e-30 become

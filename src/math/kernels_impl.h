@@ -301,6 +301,16 @@ static void rms_norm (float *out, const float *x, const float *weight,
 }
 
 
+/* The sums of 16 numbers each that formats with minima, or with codes
+   around another number than 0, multiply with. */
+static void sum_q8 (int32_t *sum, const int8_t *q, size_t n) {
+  for (size_t i = 0; i < n / 16; i++) {
+    sum[i] = 0;
+    for (size_t j = 0; j < 16; j++) sum[i] += q[16 * i + j];
+  }
+}
+
+
 /* What has no place on the scale must not reach the conversion to integers,
    which each instruction set does its own way: a block with a NaN or an
    infinity gets the scale NaN, one below 1e-30 counts as 0. */
@@ -318,6 +328,7 @@ static void quantize_q8 (dc_q8_row out, const float *x, size_t n) {
     v_store_i8(out.q + b * DC_Q8_BLOCK, round_v(v_mul(lo, inverse)));
     v_store_i8(out.q + b * DC_Q8_BLOCK + 16, round_v(v_mul(hi, inverse)));
   }
+  sum_q8(out.sum, out.q, n);
 }
 
 
@@ -342,6 +353,17 @@ INLINE vf part_f16 (const void *row, size_t i, size_t n) {
   uint16_t halves[16] = {0};
   memcpy(halves, (const uint16_t *)row + i, n * sizeof *halves);
   return v_load_f16(halves);
+}
+
+
+INLINE vf load_bf16 (const void *row, size_t i) {
+  return v_load_bf16((const uint16_t *)row + i);
+}
+
+INLINE vf part_bf16 (const void *row, size_t i, size_t n) {
+  uint16_t halves[16] = {0};
+  memcpy(halves, (const uint16_t *)row + i, n * sizeof *halves);
+  return v_load_bf16(halves);
 }
 
 
@@ -403,6 +425,7 @@ INLINE void stripe (float *out, size_t ld_out, const char *w, size_t row_bytes,
 
 MATMUL(matmul_f32, load_f32, part_f32)
 MATMUL(matmul_f16, load_f16, part_f16)
+MATMUL(matmul_bf16, load_bf16, part_bf16)
 
 
 /* 16 rows of Q8_0 against `cols` columns; the rows are the lanes. */
@@ -460,6 +483,9 @@ static void matmul_q8_0 (float *out, size_t ld_out, const void *weights,
   for (; r < rows; r++)
     stripe_q8(out + r, ld_out, w + r * row_bytes, 0, 1, x, cols, n);
 }
+
+
+#include "math/kernels_blocks.h"
 
 
 /* ---- attention ---------------------------------------------------------- */
@@ -552,6 +578,7 @@ const dc_kernels VEC_TABLE = {
   .softmax = softmax_row, .log_softmax = log_softmax_row,
   .layer_norm = layer_norm, .rms_norm = rms_norm,
   .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,
-  .matmul_q8_0 = matmul_q8_0, .quantize_q8 = quantize_q8,
+  .matmul_bf16 = matmul_bf16, .matmul_q8_0 = matmul_q8_0,
+  .matmul_blocks = matmul_blocks, .quantize_q8 = quantize_q8,
   .attention = attention,
 };

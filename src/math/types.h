@@ -1,6 +1,9 @@
 /*
-** types.h: the element types of weights, with the ids of GGUF, and the layout
-** of the quantised blocks. Facts: ggml's block formats (ggml-common.h).
+** types.h: the element types of weights, with the ids of GGUF, and the way of
+** a row to floats and back. Facts: ggml's block formats (ggml-common.h).
+**
+** What a block of a quantised type looks like is known to blocks_*.h (reading)
+** and quantize_*.c (writing) alone; everybody else has rows of bytes.
 */
 #ifndef DC_TYPES_H
 #define DC_TYPES_H
@@ -10,7 +13,9 @@
 #include <stdint.h>
 
 typedef enum dc_type {
-  DC_F32 = 0, DC_F16 = 1, DC_Q8_0 = 8, DC_BF16 = 30
+  DC_F32 = 0, DC_F16 = 1, DC_Q4_0 = 2, DC_Q4_1 = 3, DC_Q5_0 = 6, DC_Q5_1 = 7,
+  DC_Q8_0 = 8, DC_Q2_K = 10, DC_Q3_K = 11, DC_Q4_K = 12, DC_Q5_K = 13,
+  DC_Q6_K = 14, DC_IQ4_NL = 20, DC_IQ4_XS = 23, DC_BF16 = 30
 } dc_type;
 
 /* A type as the file format knows it: `block` elements in `bytes` bytes. All
@@ -40,16 +45,21 @@ typedef struct dc_block_q8_0 {
   int8_t q[DC_Q8_BLOCK];
 } dc_block_q8_0;
 
-/* Conversions of one number; to half: nearest, ties to even. */
+/* What the 16 codes of IQ4_NL and IQ4_XS stand for. */
+extern const int8_t dc_iq4_values[16];
+
+/* Conversions of one number; from float: nearest, ties to even. */
 float dc_f16_to_f32 (uint16_t h);
 uint16_t dc_f32_to_f16 (float x);
+uint16_t dc_f32_to_bf16 (float x);
 
-/* A row of n elements to float32, exactly what the format defines. */
+/* A row of n elements of a type with `computes` to float32, exactly what the
+   format defines. */
 void dc_dequantize_row (dc_type type, float *out, const void *row, size_t n);
 
-/* A row of n floats to F32, F16 or Q8_0 (the rounding of ggml's reference
-   quantiser: d = amax / 127, halves away from zero). False for a type that
-   decant does not write. */
+/* A row of n floats to a type; see rows.c for the types and their rounding.
+   Any floats will do, but only finite ones come back as what they were.
+   False for a type that decant does not write. */
 bool dc_quantize_row (dc_type type, void *out, const float *x, size_t n);
 
 #endif

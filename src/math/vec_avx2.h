@@ -45,6 +45,15 @@ static inline vf v_load_f16 (const uint16_t *p) {
               _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
 }
 
+static inline __m256 load_bf16_8 (const uint16_t *p) {
+  __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+static inline vf v_load_bf16 (const uint16_t *p) {
+  return (vf){load_bf16_8(p), load_bf16_8(p + 8)};
+}
+
 static inline vf v_add (vf a, vf b) { return PAIR(_mm256_add_ps, a, b); }
 static inline vf v_sub (vf a, vf b) { return PAIR(_mm256_sub_ps, a, b); }
 static inline vf v_mul (vf a, vf b) { return PAIR(_mm256_mul_ps, a, b); }
@@ -121,6 +130,49 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p,
                    _mm_packs_epi16(_mm256_castsi256_si128(words),
                                    _mm256_extracti128_si256(words, 1)));
+}
+
+static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
+  __m256i *v = (__m256i *)words, all =
+    _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
+  for (int i = 0; i < 2; i++)
+    _mm256_storeu_si256(
+      v + i, _mm256_shuffle_epi8(all, _mm256_loadu_si256(v + i)));
+}
+
+/* The products of four codes a lane, added in pairs: 16 bits are enough for
+   63 * 127 * 4 (and for 128 * 127 * 2). */
+static inline __m256i code_pairs (const uint32_t *q, const int8_t *x,
+                                  bool is_signed) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  __m256i xs = _mm256_set1_epi32(four);
+  __m256i qs = _mm256_loadu_si256((const __m256i *)q);
+  if (!is_signed) return _mm256_maddubs_epi16(qs, xs);
+  return _mm256_maddubs_epi16(_mm256_abs_epi8(qs), _mm256_sign_epi8(xs, qs));
+}
+
+static inline __m256 dot_codes_8 (const uint32_t (*q)[16], int first,
+                                  const int8_t *x, int n, bool is_signed) {
+  __m256i sum = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
+  for (int g = 0; g < n; g += 2) {
+    __m256i a = code_pairs(q[g] + first, x + 4 * g, is_signed);
+    __m256i b = code_pairs(q[g + 1] + first, x + 4 * g + 4, is_signed);
+    if (is_signed) {
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, ones));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(b, ones));
+    } else {
+      a = _mm256_add_epi16(a, b);
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, ones));
+    }
+  }
+  return _mm256_cvtepi32_ps(sum);
+}
+
+static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
+                              bool is_signed) {
+  return (vf){dot_codes_8(q, 0, x, n, is_signed),
+              dot_codes_8(q, 8, x, n, is_signed)};
 }
 
 /* 32 products of the block at w, in 8 partial sums. */

@@ -33,6 +33,11 @@ static inline vf v_load_f16 (const uint16_t *p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+static inline vf v_load_bf16 (const uint16_t *p) {
+  __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
 static inline vf v_add (vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf v_sub (vf a, vf b) { return _mm512_sub_ps(a, b); }
 static inline vf v_mul (vf a, vf b) { return _mm512_mul_ps(a, b); }
@@ -83,6 +88,45 @@ static inline float v_highest (vf a) { return _mm512_reduce_max_ps(a); }
 
 static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+
+static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
+  __m512i all = _mm512_broadcast_i32x4(
+    _mm_loadu_si128((const __m128i *)table));
+  _mm512_storeu_si512(
+    words, _mm512_shuffle_epi8(all, _mm512_loadu_si512(words)));
+}
+
+/* The products of four codes a lane, added in pairs: 16 bits are enough for
+   63 * 127 * 4 (and for 128 * 127 * 2). */
+static inline __m512i code_pairs (const uint32_t *q, const int8_t *x,
+                                  bool is_signed) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  __m512i xs = _mm512_set1_epi32(four), qs = _mm512_loadu_si512(q);
+  if (is_signed) {
+    xs = _mm512_mask_sub_epi8(xs, _mm512_movepi8_mask(qs),
+                              _mm512_setzero_si512(), xs);
+    qs = _mm512_abs_epi8(qs);
+  }
+  return _mm512_maddubs_epi16(qs, xs);
+}
+
+static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
+                              bool is_signed) {
+  __m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1);
+  for (int g = 0; g < n; g += 2) {
+    __m512i a = code_pairs(q[g], x + 4 * g, is_signed);
+    __m512i b = code_pairs(q[g + 1], x + 4 * g + 4, is_signed);
+    if (is_signed) {
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, ones));
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(b, ones));
+    } else {
+      a = _mm512_add_epi16(a, b);
+      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, ones));
+    }
+  }
+  return _mm512_cvtepi32_ps(sum);
 }
 
 /* Adds neighbouring lanes of two vectors, 128-bit part by part. */

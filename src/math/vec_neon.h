@@ -49,6 +49,13 @@ static inline vf v_load_f16 (const uint16_t *p) {
   return r;
 }
 
+static inline vf v_load_bf16 (const uint16_t *p) {
+  vf r;
+  EACH_PART r.part[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i),
+                                                          16));
+  return r;
+}
+
 static inline vf v_add (vf a, vf b) {
   EACH_PART a.part[i] = vaddq_f32(a.part[i], b.part[i]);
   return a;
@@ -138,6 +145,33 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   float lane[16];
   v_store(lane, a);
   for (int l = 0; l < 16; l++) p[l] = (int8_t)lane[l];
+}
+
+static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
+  int8x16_t all = vld1q_s8(table);
+  uint8_t *byte = (uint8_t *)words;
+  EACH_PART vst1q_s8((int8_t *)byte + 16 * i,
+                     vqtbl1q_s8(all, vld1q_u8(byte + 16 * i)));
+}
+
+static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
+                              bool is_signed) {
+  vf r;
+  (void)is_signed;  /* 0..63 are the same either way */
+  EACH_PART {
+    int32x4_t sum = vdupq_n_s32(0);
+    for (int g = 0; g < n; g++) {
+      int32_t four;
+      memcpy(&four, x + 4 * g, sizeof four);
+      int8x16_t xs = vreinterpretq_s8_s32(vdupq_n_s32(four));
+      int8x16_t qs = vreinterpretq_s8_u32(vld1q_u32(q[g] + 4 * i));
+      int16x8_t low = vmull_s8(vget_low_s8(qs), vget_low_s8(xs));
+      int16x8_t high = vmull_s8(vget_high_s8(qs), vget_high_s8(xs));
+      sum = vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+    }
+    r.part[i] = vcvtq_f32_s32(sum);
+  }
+  return r;
 }
 
 static inline float dot_q8_1 (const int8_t *q, const int8_t *x) {

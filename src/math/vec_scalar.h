@@ -57,6 +57,16 @@ static inline vf v_load_f16 (const uint16_t *p) {
   return r;
 }
 
+/* 16 upper halves of floats. */
+static inline vf v_load_bf16 (const uint16_t *p) {
+  vf r;
+  EACH_LANE {
+    uint32_t bits = (uint32_t)p[l] << 16;
+    memcpy(&r.lane[l], &bits, sizeof bits);
+  }
+  return r;
+}
+
 static inline vf v_add (vf a, vf b) {
   EACH_LANE a.lane[l] += b.lane[l];
   return a;
@@ -157,6 +167,28 @@ static inline float v_highest (vf a) {
 /* Whole numbers in -128..127 as bytes. */
 static inline void v_store_i8 (int8_t *p, vf a) {
   EACH_LANE p[l] = (int8_t)a.lane[l];
+}
+
+/* Each byte c of the words, 0..15, becomes table[c]. */
+static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
+  uint8_t *byte = (uint8_t *)words;
+  for (int i = 0; i < 64; i++) byte[i] = (uint8_t)table[byte[i]];
+}
+
+/* Lane r: the exact sum of the products of x[0..4 n) and of the bytes of
+   q[0][r], ..., q[n - 1][r]. These are 0..63, or signed. n is 4 or 8. */
+static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
+                              bool is_signed) {
+  vf r;
+  (void)is_signed;
+  EACH_LANE {
+    int32_t sum = 0;
+    for (int g = 0; g < n; g++)
+      for (int i = 0; i < 4; i++)
+        sum += (int8_t)(q[g][l] >> 8 * i) * x[4 * g + i];
+    r.lane[l] = (float)sum;
+  }
+  return r;
 }
 
 /* Lane r: the exact sum of the 32 products of x and of the Q8_0 block at

@@ -13,8 +13,10 @@ bool dc_scratch_reserve (dc_scratch *s, size_t n, size_t d) {
     dc_scratch_free(s);
     s->q = dc_alloc(values);
     s->scale = dc_alloc_array(values / DC_Q8_BLOCK + 1, sizeof *s->scale);
+    s->sum = dc_alloc_array(values / 16 + 1, sizeof *s->sum);
     s->rows = dc_alloc_array(n, sizeof *s->rows);
-    if (s->q == NULL || s->scale == NULL || s->rows == NULL) {
+    if (s->q == NULL || s->scale == NULL || s->sum == NULL ||
+        s->rows == NULL) {
       dc_scratch_free(s);
       return false;
     }
@@ -28,6 +30,7 @@ bool dc_scratch_reserve (dc_scratch *s, size_t n, size_t d) {
 void dc_scratch_free (dc_scratch *s) {
   dc_free(s->q);
   dc_free(s->scale);
+  dc_free(s->sum);
   dc_free(s->rows);
   *s = (dc_scratch){0};
 }
@@ -38,6 +41,7 @@ static void quantize_rows (dc_scratch *s, const float *x, size_t n, size_t d) {
   for (size_t i = 0; i < n; i++) {
     s->rows[i].q = s->q + i * d;
     s->rows[i].scale = s->scale + i * (d / DC_Q8_BLOCK);
+    s->rows[i].sum = s->sum + i * (d / 16);
     k->quantize_q8(s->rows[i], x + i * d, d);
   }
 }
@@ -62,6 +66,10 @@ static void some_rows (const product *p, const dc_linear *w, float *out,
   size_t count = end - begin;
   float *to = out + begin;
   switch (m->type) {
+    case DC_F32:
+      k->matmul_f32(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
+                    m->cols);
+      break;
     case DC_F16:
       k->matmul_f16(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
                     m->cols);
@@ -70,9 +78,13 @@ static void some_rows (const product *p, const dc_linear *w, float *out,
       k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
                      m->cols);
       break;
+    case DC_BF16:
+      k->matmul_bf16(to, m->rows, rows, m->row_bytes, count, p->x, m->cols,
+                     p->n, m->cols);
+      break;
     default:
-      k->matmul_f32(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
-                    m->cols);
+      k->matmul_blocks(m->type, to, m->rows, rows, m->row_bytes, count, p->q8,
+                       p->n, m->cols);
   }
   if (w->bias != NULL)
     for (size_t i = 0; i < p->n; i++)
@@ -114,7 +126,7 @@ void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
   for (size_t i = 0; i < count; i++) {
     total += shares(w[i]);
     work += (double)w[i]->weight.rows * (double)cols * (double)n;
-    quantised |= w[i]->weight.type == DC_Q8_0;
+    quantised |= dc_type_of(w[i]->weight.type)->block > 1;
   }
   if (quantised) quantize_rows(scratch, x, n, cols);
   dc_parallel_for(total, work, threads, some_shares, &p);

@@ -3,7 +3,7 @@
 **
 ** Weights stay where they lie in the file and in their type. Quantised weights
 ** meet activations that are quantised to blocks of 32 too, once per product;
-** f32 and f16 weights meet the floats. Every output element is one sum in the
+** f32, f16 and bf16 weights meet the floats. Every output element is one sum in the
 ** order of kernels.h, so neither the threads nor the number of rows shows.
 */
 #ifndef DC_LINEAR_H
@@ -29,6 +29,7 @@ typedef struct dc_linear {
 typedef struct dc_scratch {
   int8_t *q;         /* [capacity of values] */
   float *scale;      /* [capacity / 32] */
+  int32_t *sum;      /* [capacity / 16] */
   dc_q8_row *rows;   /* [capacity of rows] */
   size_t max_values, max_rows;
 } dc_scratch;

@@ -1,0 +1,114 @@
+/*
+** blocks.h: the blocks of quantised weights, taken apart 16 at a time.
+**
+** A block holds 32 or 256 weights as small integers (codes) with a few
+** scales. Whatever its layout, it comes apart into panels of 32 inputs:
+**
+**     weight = scale * (code - zero) + min
+**
+** One function a format (blocks_*.h) does that, and it is all that the core
+** knows of the layout: dequantising and multiplying start from the panels.
+** It takes 16 blocks at once and puts them into the 16 lanes. In a matrix
+** product these are the blocks of 16 rows, so that the lanes become 16
+** outputs; to dequantise a row they are 16 blocks of that row.
+**
+** That the product scale * (code - zero) is exact in float for every format
+** (11 bits of a half, at most 7 of a scale, at most 7 of a code) makes the
+** formula bit for bit what each format defines: only "+ min" rounds.
+**
+** To add a format: write its unpacker next to its like, over the words below
+** (plain loops over the lanes, which the compiler turns into vectors; four
+** codes of one row share a word, so most work is done on four at once), and
+** give it a line in blocks_table.h and in types.c. A quantiser, if there is
+** one, goes into quantize_*.c.
+**
+** These headers are compiled once for each instruction set, after the
+** vocabulary (vec_*.h).
+*/
+#ifndef DC_BLOCKS_H
+#define DC_BLOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "math/kernels.h"
+
+/* 32 inputs of 16 rows. Byte i of word q[g][r] is the code of input 4 g + i of
+   row r. scale[0] and min[0] belong to inputs 0-15, the others to 16-31; in a
+   format with one scale for 32 inputs only the first are filled. */
+typedef struct dc_panel {
+  uint32_t q[8][DC_LANES];
+  float scale[2][DC_LANES];
+  float min[2][DC_LANES];
+} dc_panel;
+
+/* The panels of one block, at most. */
+#define DC_MAX_PANELS 8
+
+typedef struct dc_format {
+  /* 16 blocks, one a lane, to block / 32 panels. */
+  void (*unpack) (dc_panel *panels, const uint8_t *const *block);
+  int bytes;       /* of a block */
+  int panels;      /* of a block */
+  int group;       /* inputs that share a scale: 16 or 32 */
+  int zero;        /* the code of 0 */
+  bool is_signed;  /* codes are -128..127 and zero is 0; else 0..63 */
+  bool has_min;    /* then zero is 0 */
+} dc_format;
+
+#define EACH_ROW for (int r = 0; r < DC_LANES; r++)
+
+/* Words of 16 rows: word[k][r] is the k-th of row r. */
+typedef uint32_t dc_words[DC_LANES];
+
+
+/* n words of every block, from its byte `at` on. */
+static inline void gather (dc_words *out, const uint8_t *const *block,
+                           size_t at, int n) {
+  EACH_ROW
+    for (int k = 0; k < n; k++)
+      memcpy(&out[k][r], block[r] + at + 4 * (size_t)k, sizeof out[k][r]);
+}
+
+
+/* The half at byte `at` of every block. */
+static inline void gather_halves (float *out, const uint8_t *const *block,
+                                  size_t at) {
+  uint16_t half[DC_LANES];
+  EACH_ROW memcpy(&half[r], block[r] + at, sizeof half[r]);
+  v_store(out, v_load_f16(half));
+}
+
+
+/* out = (w >> shift) & mask */
+static inline void take_bits (uint32_t *out, const uint32_t *w, int shift,
+                              uint32_t mask) {
+  EACH_ROW out[r] = w[r] >> shift & mask;
+}
+
+
+/* out |= ((w >> shift) & mask) << up: the high bits of a code. */
+static inline void add_bits (uint32_t *out, const uint32_t *w, int shift,
+                             uint32_t mask, int up) {
+  EACH_ROW out[r] |= (w[r] >> shift & mask) << up;
+}
+
+
+/* out = d * byte k of the words s */
+static inline void scale_from_byte (float *out, const float *d,
+                                    const dc_words *s, int k) {
+  EACH_ROW out[r] = d[r] * (float)(int)(s[k / 4][r] >> 8 * (k % 4) & 0xff);
+}
+
+
+/* out = -d * byte k of the words s: what a format subtracts. */
+static inline void min_from_byte (float *out, const float *d,
+                                  const dc_words *s, int k) {
+  EACH_ROW out[r] = -(d[r] * (float)(int)(s[k / 4][r] >> 8 * (k % 4) & 0xff));
+}
+
+#define EACH_BYTE(b) (0x01010101u * (b))
+
+#endif

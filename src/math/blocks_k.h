@@ -1,0 +1,159 @@
+/*
+** blocks_k.h: the K formats: 256 weights in 8 panels, whose scales are
+** themselves small integers times one half. Layouts: ggml-common.h.
+**
+** Codes are cut out of bytes 32 inputs at a time: one shift of the same 32
+** bytes gives one panel, another shift another.
+*/
+#ifndef DC_BLOCKS_K_H
+#define DC_BLOCKS_K_H
+
+#include "math/blocks.h"
+
+
+/* The 12 bytes of Q4_K and Q5_K: 8 scales and 8 minima of 6 bits. Of 0-3 the
+   six bits are together; of 4-7 the low four share a byte, and the high two
+   are on top of numbers 0-3. */
+static inline void unpack_scales_6 (dc_panel *p, const uint8_t *const *block) {
+  float d[DC_LANES], d_min[DC_LANES];
+  dc_words s[3], scale[2], min[2];
+  gather_halves(d, block, 0);
+  gather_halves(d_min, block, 2);
+  gather(s, block, 4, 3);
+  take_bits(scale[0], s[0], 0, EACH_BYTE(63));
+  take_bits(min[0], s[1], 0, EACH_BYTE(63));
+  take_bits(scale[1], s[2], 0, EACH_BYTE(15));
+  add_bits(scale[1], s[0], 6, EACH_BYTE(3), 4);
+  take_bits(min[1], s[2], 4, EACH_BYTE(15));
+  add_bits(min[1], s[1], 6, EACH_BYTE(3), 4);
+  for (int k = 0; k < 8; k++) {
+    scale_from_byte(p[k].scale[0], d, scale, k);
+    min_from_byte(p[k].min[0], d_min, min, k);
+  }
+}
+
+
+/* 128 bytes at `at`; every 32 of them are two panels: low and high halves. */
+static inline void unpack_nibbles (dc_panel *p, const uint8_t *const *block,
+                                   size_t at) {
+  for (int k = 0; k < 8; k += 2) {
+    dc_words w[8];
+    gather(w, block, at + 16 * (size_t)k, 8);
+    for (int g = 0; g < 8; g++) {
+      take_bits(p[k].q[g], w[g], 0, EACH_BYTE(15));
+      take_bits(p[k + 1].q[g], w[g], 4, EACH_BYTE(15));
+    }
+  }
+}
+
+
+/* {half d, dmin; u8 scales[12]; u8 qs[128]} */
+static void unpack_q4_k (dc_panel *p, const uint8_t *const *block) {
+  unpack_scales_6(p, block);
+  unpack_nibbles(p, block, 16);
+}
+
+
+/* {half d, dmin; u8 scales[12]; u8 qh[32]; u8 qs[128]}: bit k of qh is the
+   fifth of panel k. */
+static void unpack_q5_k (dc_panel *p, const uint8_t *const *block) {
+  dc_words high[8];
+  unpack_scales_6(p, block);
+  unpack_nibbles(p, block, 48);
+  gather(high, block, 16, 8);
+  for (int k = 0; k < 8; k++)
+    for (int g = 0; g < 8; g++)
+      add_bits(p[k].q[g], high[g], k, EACH_BYTE(1), 4);
+}
+
+
+/* {u8 ql[128]; u8 qh[64]; i8 scales[16]; half d}. A half of the block has 64
+   bytes of ql (low halves: panels 0 and 1, high halves: 2 and 3) and 32 of qh
+   (two bits for each of the four). */
+static void unpack_q6_k (dc_panel *p, const uint8_t *const *block) {
+  float d[DC_LANES];
+  dc_words s[4];
+  gather_halves(d, block, 208);
+  gather(s, block, 192, 4);
+  for (int k = 0; k < 8; k++) {
+    dc_words low[8], high[8];
+    size_t half = (size_t)k / 4, odd = (size_t)k % 2;
+    gather(low, block, 64 * half + 32 * odd, 8);
+    gather(high, block, 128 + 32 * half, 8);
+    for (int g = 0; g < 8; g++) {
+      take_bits(p[k].q[g], low[g], k % 4 < 2 ? 0 : 4, EACH_BYTE(15));
+      add_bits(p[k].q[g], high[g], 2 * (k % 4), EACH_BYTE(3), 4);
+    }
+    for (int h = 0; h < 2; h++)
+      EACH_ROW {
+        int8_t scale = (int8_t)(s[k / 2][r] >> 8 * (2 * (k % 2) + h));
+        p[k].scale[h][r] = d[r] * (float)scale;
+      }
+  }
+}
+
+
+/* 64 bytes at `at`, two bits a code: panels 0-3 are the first 32 bytes shifted
+   by 0, 2, 4 and 6, panels 4-7 the others. */
+static inline void unpack_pairs (dc_panel *p, const uint8_t *const *block,
+                                 size_t at) {
+  dc_words w[16];
+  gather(w, block, at, 16);
+  for (int k = 0; k < 8; k++)
+    for (int g = 0; g < 8; g++)
+      take_bits(p[k].q[g], w[k / 4 * 8 + g], 2 * (k % 4), EACH_BYTE(3));
+}
+
+
+/* {u8 scales[16]; u8 qs[64]; half d, dmin}: a scale in the low half of each
+   byte, a minimum in the high half. */
+static void unpack_q2_k (dc_panel *p, const uint8_t *const *block) {
+  float d[DC_LANES], d_min[DC_LANES];
+  dc_words s[4], scale[4], min[4];
+  gather_halves(d, block, 80);
+  gather_halves(d_min, block, 82);
+  gather(s, block, 0, 4);
+  for (int i = 0; i < 4; i++) {
+    take_bits(scale[i], s[i], 0, EACH_BYTE(15));
+    take_bits(min[i], s[i], 4, EACH_BYTE(15));
+  }
+  for (int k = 0; k < 16; k++) {
+    scale_from_byte(p[k / 2].scale[k % 2], d, scale, k);
+    min_from_byte(p[k / 2].min[k % 2], d_min, min, k);
+  }
+  unpack_pairs(p, block, 16);
+}
+
+
+/* The 12 bytes of Q3_K: 16 scales of 6 bits, 32 too large. The low four bits
+   of 0-7 and 8-15 share 8 bytes, the high two bits of all are behind them. */
+static inline void unpack_scales_3 (dc_panel *p, const uint8_t *const *block) {
+  float d[DC_LANES];
+  dc_words s[3], scale[4];
+  gather_halves(d, block, 108);
+  gather(s, block, 96, 3);
+  for (int i = 0; i < 4; i++) {
+    take_bits(scale[i], s[i % 2], i < 2 ? 0 : 4, EACH_BYTE(15));
+    add_bits(scale[i], s[2], 2 * i, EACH_BYTE(3), 4);
+  }
+  for (int k = 0; k < 16; k++)
+    EACH_ROW {
+      int six = (int)(scale[k / 4][r] >> 8 * (k % 4) & 63);
+      p[k / 2].scale[k % 2][r] = d[r] * (float)(six - 32);
+    }
+}
+
+
+/* {u8 hmask[32]; u8 qs[64]; u8 scales[12]; half d}: bit k of hmask is the
+   third of panel k. */
+static void unpack_q3_k (dc_panel *p, const uint8_t *const *block) {
+  dc_words high[8];
+  unpack_scales_3(p, block);
+  unpack_pairs(p, block, 32);
+  gather(high, block, 0, 8);
+  for (int k = 0; k < 8; k++)
+    for (int g = 0; g < 8; g++)
+      add_bits(p[k].q[g], high[g], k, EACH_BYTE(1), 2);
+}
+
+#endif

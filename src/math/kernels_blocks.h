@@ -1,0 +1,137 @@
+/*
+** kernels_blocks.h: quantised weights times quantised activations, one kernel
+** for every format of blocks.h; included by kernels_impl.h.
+**
+** Rows are taken 16 at a time (they are the lanes) and inputs 256 at a time.
+** Such a strip of weights is unpacked once, to panels on the stack, and then
+** meets all columns. Between strips the unfinished sums wait in `out`: to
+** store a float does not change it.
+**
+** The order of an output: panels ascending, and of a panel its one or two
+** groups. For each group of inputs that share a scale, first
+**     acc = fma(sum of (code - zero) * q_x, scale_w * scale_x, acc)
+** then, in a format with minima,
+**     acc = fma(min_w, scale_x * sum of q_x, acc)
+** where both sums are exact (below 2^24 in a float).
+*/
+#include "math/blocks_table.h"
+
+/* The traits of a format that the inner loop is compiled for. */
+typedef struct traits {
+  int group;
+  bool is_signed, has_min;
+} traits;
+
+
+INLINE vf one_panel (vf acc, const dc_panel *p, const dc_q8_row *x, size_t b,
+                     int zero, traits t) {
+  const int32_t *sums = x->sum + 2 * b;
+  for (int h = 0; h < 32 / t.group; h++) {
+    int32_t sum = t.group == 16 ? sums[h] : sums[0] + sums[1];
+    vf products = v_dot_codes(p->q + 4 * h, x->q + 32 * b + 16 * h,
+                              t.group / 4, t.is_signed);
+    if (!t.is_signed && !t.has_min)
+      products = v_sub(products, v_set1((float)(zero * sum)));
+    vf scale = v_mul(v_load(p->scale[h]), v_set1(x->scale[b]));
+    acc = v_fma(products, scale, acc);
+    if (t.has_min)
+      acc = v_fma(v_load(p->min[h]), v_set1(x->scale[b] * (float)sum), acc);
+  }
+  return acc;
+}
+
+
+/* A strip: `n` panels that begin at block `b` of the activations. */
+typedef struct strip {
+  const dc_panel *panels;
+  size_t n, b;
+  size_t rows;  /* lanes that count */
+  int zero;
+} strip;
+
+
+INLINE vf unfinished (const float *out, const strip *s) {
+  if (s->b == 0) return v_set1(0.0f);
+  return s->rows == DC_LANES ? v_load(out) : v_load_part(out, s->rows);
+}
+
+
+INLINE void put_sums (float *out, vf acc, const strip *s) {
+  if (s->rows == DC_LANES)
+    v_store(out, acc);
+  else
+    v_store_part(out, acc, s->rows);
+}
+
+
+INLINE void strip_columns (float *out, size_t ld_out, const strip *s,
+                           const dc_q8_row *x, int cols, traits t) {
+  vf acc[4];
+  for (int c = 0; c < cols; c++)
+    acc[c] = unfinished(out + (size_t)c * ld_out, s);
+  for (size_t i = 0; i < s->n; i++)
+    for (int c = 0; c < cols; c++)
+      acc[c] = one_panel(acc[c], &s->panels[i], &x[c], s->b + i, s->zero,
+                         t);
+  for (int c = 0; c < cols; c++)
+    put_sums(out + (size_t)c * ld_out, acc[c], s);
+}
+
+
+typedef void strip_kernel (float *out, size_t ld_out, const strip *s,
+                           const dc_q8_row *x, size_t cols);
+
+#define STRIP(name, ...)                                                      \
+  static void name (float *out, size_t ld_out, const strip *s,                \
+                    const dc_q8_row *x, size_t cols) {                        \
+    const traits t = {__VA_ARGS__};                                           \
+    size_t c = 0;                                                             \
+    for (; c + 4 <= cols; c += 4)                                             \
+      strip_columns(out + c * ld_out, ld_out, s, x + c, 4, t);                \
+    for (; c < cols; c++)                                                     \
+      strip_columns(out + c * ld_out, ld_out, s, x + c, 1, t);                \
+  }
+
+STRIP(strip_plain, 32, false, false)
+STRIP(strip_min, 32, false, true)
+STRIP(strip_signed, 32, true, false)
+STRIP(strip_halves, 16, false, false)
+STRIP(strip_halves_min, 16, false, true)
+
+
+static strip_kernel *strip_kernel_of (const dc_format *f) {
+  if (f->is_signed) return strip_signed;
+  if (f->group == 16) return f->has_min ? strip_halves_min : strip_halves;
+  return f->has_min ? strip_min : strip_plain;
+}
+
+
+/* 16 rows; where there are fewer, the last is repeated. */
+static void sixteen_rows (const dc_format *f, float *out, size_t ld_out,
+                          const uint8_t *w, size_t row_bytes, size_t rows,
+                          const dc_q8_row *x, size_t cols, size_t n) {
+  strip_kernel *multiply = strip_kernel_of(f);
+  dc_panel panels[DC_MAX_PANELS];
+  const uint8_t *block[DC_LANES];
+  strip s = {.panels = panels, .rows = rows, .zero = f->zero};
+  EACH_ROW block[r] = w + ((size_t)r < rows ? (size_t)r : rows - 1) * row_bytes;
+  for (s.b = 0; s.b < n / DC_Q8_BLOCK; s.b += s.n) {
+    for (s.n = 0; s.n < DC_MAX_PANELS && s.b + s.n < n / DC_Q8_BLOCK;
+         s.n += (size_t)f->panels) {
+      f->unpack(panels + s.n, block);
+      EACH_ROW block[r] += f->bytes;
+    }
+    multiply(out, ld_out, &s, x, cols);
+  }
+}
+
+
+static void matmul_blocks (dc_type type, float *out, size_t ld_out,
+                           const void *w, size_t row_bytes, size_t rows,
+                           const dc_q8_row *x, size_t cols, size_t n) {
+  const dc_format *f = dc_format_of(type);
+  for (size_t r = 0; r < rows; r += DC_LANES)
+    sixteen_rows(f, out + r, ld_out, (const uint8_t *)w + r * row_bytes,
+                 row_bytes, rows - r < DC_LANES ? rows - r : DC_LANES, x, cols,
+                 n);
+}
