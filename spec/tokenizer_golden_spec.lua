@@ -143,6 +143,8 @@ describe("the open goldens", function()
   describe_spm("opus-mt-en-mg.source", "opus-mt-en-mg.source.spm",
                {text = 961, bytes = 19, ids = 63})
   describe_spm("de-en", "de-en.model", {text = 961, bytes = 19, ids = 16})
+  describe_spm("spm-llama", "spm-llama.model",
+               {text = 961, bytes = 19, ids = 4})
   describe_marian("opus-mt-en-mg.marian", {
     source = "opus-mt-en-mg.source.spm", target = "opus-mt-en-mg.target.spm",
     vocab = "opus-mt-en-mg.vocab.json"

@@ -128,7 +128,7 @@ describe("a broken SentencePiece file", function()
           "no piece is of the unknown type")
     fails(with(function(m) m.trainer[35] = true end),
           "no byte piece <0x00>")
-    fails(with(function(m) m.trainer[3] = 2 end), "BPE model")
+    fails(with(function(m) m.trainer[3] = 3 end), "model_type 3")
     fails(with(function(m) m.trainer[3] = 77 end), "model_type 77")
   end)
 

@@ -1,7 +1,6 @@
 /* utf8.c: see utf8.h. The ranges are table 3-7 of the Unicode standard. */
 #include "base/utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
 
@@ -61,7 +60,13 @@ size_t dc_utf8_width (const char *s, size_t size) {
 }
 
 
-static uint32_t code_point (const char *s, size_t length) {
+size_t dc_utf8_bad (const char *s, size_t size) {
+  size_t width, n = fitting(s, size, &width);
+  return n > 0 ? n : 1;
+}
+
+
+uint32_t dc_utf8_code (const char *s, size_t length) {
   static const uint8_t first_bits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
   uint32_t c = (uint8_t)s[0] & first_bits[length];
   for (size_t i = 1; i < length; i++)
@@ -73,7 +78,7 @@ static uint32_t code_point (const char *s, size_t length) {
 size_t dc_utf8_space (const char *s, size_t size) {
   size_t length = dc_utf8_length(s, size);
   if (length == 0) return 0;
-  uint32_t c = code_point(s, length);
+  uint32_t c = dc_utf8_code(s, length);
   bool space = (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) ||
                c == 0x85 || c == 0xA0 || c == 0x1680 ||
                (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define DC_UTF8_REPLACEMENT "\xEF\xBF\xBD"  /* U+FFFD */
 
@@ -23,6 +24,13 @@ size_t dc_utf8_width (const char *s, size_t size);
 
 /* Are these bytes (all of them) a proper beginning of some valid character? */
 bool dc_utf8_incomplete (const char *s, size_t size);
+
+/* Where dc_utf8_length says 0 and size does not: the bytes that together stand
+   for one character gone wrong (Unicode: a maximal subpart). */
+size_t dc_utf8_bad (const char *s, size_t size);
+
+/* The code point of a valid character of 1 to 4 bytes. */
+uint32_t dc_utf8_code (const char *s, size_t length);
 
 /* Bytes of the white space character at the front, 0 if it is none. The set
    is that of Python's str.strip(), which the Marian tokenizer applies. */

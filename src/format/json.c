@@ -1,6 +1,7 @@
 /* json.c: see json.h. */
 #include "format/json.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -321,6 +322,70 @@ static bool skip_number (dc_json *j, dc_error *err) {
     return skip_digits(j, err);
   }
   return true;
+}
+
+
+/* value * 10^exponent. 64 bits of mantissa: powers up to 10^27 are exact. */
+static double scale (uint64_t value, int64_t exponent) {
+  long double x = (long double)value, ten = 10.0L;
+  uint64_t n = exponent < 0 ? 0 - (uint64_t)exponent : (uint64_t)exponent;
+  if (value == 0) return 0;
+  if (n > 400) return exponent < 0 ? 0 : HUGE_VAL;
+  long double power = 1.0L;
+  for (; n > 0; n >>= 1, ten *= ten)
+    if (n & 1) power *= ten;
+  return (double)(exponent < 0 ? x / power : x * power);
+}
+
+
+/* Digits as a number of up to 19 of them; those behind only count. */
+static void read_digits (const char **p, uint64_t *value, int64_t *dropped) {
+  for (; is_digit((unsigned char)**p); (*p)++) {
+    if (*value < 1000000000000000000u)
+      *value = *value * 10 + (uint64_t)(**p - '0');
+    else
+      (*dropped)++;
+  }
+}
+
+
+/* The text was checked by skip_number, and something stands behind it. */
+static double number_at (const char *p) {
+  uint64_t value = 0, power = 0;
+  int64_t exponent = 0, dropped = 0, ignored = 0;
+  bool negative = *p == '-';
+  p += negative;
+  read_digits(&p, &value, &exponent);
+  if (*p == '.') {
+    const char *start = ++p;
+    read_digits(&p, &value, &dropped);
+    exponent -= (p - start) - dropped;
+  }
+  if (*p == 'e' || *p == 'E') {
+    bool below = p[1] == '-';
+    p += p[1] == '-' || p[1] == '+' ? 2 : 1;
+    read_digits(&p, &power, &ignored);
+    if (power > 100000) power = 100000;
+    exponent += below ? -(int64_t)power : (int64_t)power;
+  }
+  double size = scale(value, exponent);
+  return negative ? -size : size;
+}
+
+
+bool dc_json_number (dc_json *j, double *out, dc_error *err) {
+  char text[64];
+  int c = next_after_space(j);
+  size_t start = j->at;
+  if (c != '-' && !is_digit(c)) return expected(j, "a number", err);
+  if (!skip_number(j, err)) return false;
+  if (j->at - start >= sizeof text)
+    return j->at = start, expected(j, "a number of up to 63 characters", err);
+  memcpy(text, j->text + start, j->at - start);
+  text[j->at - start] = '\0';
+  *out = number_at(text);
+  if (isfinite(*out)) return true;
+  return j->at = start, expected(j, "a number that a double can hold", err);
 }
 
 

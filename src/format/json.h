@@ -72,6 +72,11 @@ bool dc_json_uint (dc_json *j, uint64_t *out, dc_error *err);
 bool dc_json_int (dc_json *j, int64_t *out, dc_error *err);
 bool dc_json_bool (dc_json *j, bool *out, dc_error *err);
 
+/* Any number, to the nearest double or the one beside it (to the last bit if
+   it has up to 19 digits and is of ordinary size). One beyond the doubles is
+   an error. */
+bool dc_json_number (dc_json *j, double *out, dc_error *err);
+
 /* Passes over any value, checking it. */
 bool dc_json_skip (dc_json *j, dc_error *err);
 

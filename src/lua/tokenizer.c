@@ -7,11 +7,15 @@
 **   t:pieces(text [, options])   -> the piece of each id; an unknown one is the
 **                                   text it stands for (Marian: "<unk>")
 **   t:normalize(text [, {side=}]) -> text as the model sees it
+**   t:split(text)                -> the stretches that the text is cut into before
+**                                   the model works on them
 **   t:decode(ids [, {special=}]) -> text
 **   t:stream([{special=}])       -> function (id | nil) -> text
 **       whole characters; nil (or nothing) ends the text and gives the rest
 **   t:piece(id)  t:id(piece) -> id | nil   #t   t:close()
-**   t.bos t.eos t.pad t.unk      -> id | nil;  t.kind -> "marian", "unigram"
+**   t.bos t.eos t.pad t.unk      -> id | nil;  t.kind -> "marian", "unigram",
+**                                   "bpe", "byte-bpe"
+**   t.eog                        -> the ids that end a generation, a list
 */
 #include "lua/tokenizer.h"
 
@@ -140,11 +144,10 @@ static void check_options (lua_State *L, int arg, unsigned allowed,
 static dc_encode_options encode_options (lua_State *L, int arg,
                                          const dc_tokenizer *t) {
   dc_encode_options o = dc_tokenizer_defaults(t);
-  dc_special_ids special = dc_tokenizer_special(t);
   check_options(L, arg, BOS | EOS | SPECIAL | SIDE, &o);
-  luaL_argcheck(L, !o.bos || special.bos >= 0, arg,
+  luaL_argcheck(L, !o.bos || dc_tokenizer_has_bos(t), arg,
                 "bos: this tokenizer has no such token");
-  luaL_argcheck(L, !o.eos || special.eos >= 0, arg,
+  luaL_argcheck(L, !o.eos || dc_tokenizer_has_eos(t), arg,
                 "eos: this tokenizer has no such token");
   return o;
 }
@@ -185,7 +188,8 @@ static int t_encode (lua_State *L) {
 
 static dc_string span_piece (const dc_tokenizer *t, const dc_encoding *e,
                              const dc_span *span) {
-  if (span->id == dc_tokenizer_special(t).unk && span->size > 0)
+  bool unknown = span->id == dc_tokenizer_special(t).unk && span->size > 0;
+  if (unknown || span->verbatim)
     return (dc_string){e->text.data + span->start, span->size};
   return dc_tokenizer_piece(t, span->id);
 }
@@ -197,6 +201,22 @@ static int t_pieces (lua_State *L) {
   for (size_t i = 0; i < e->n; i++) {
     dc_string piece = span_piece(check_open(L, 1), e, &e->spans[i]);
     lua_pushlstring(L, piece.data, piece.size);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  dc_encoding_free(e);
+  return 1;
+}
+
+
+static int t_split (lua_State *L) {
+  dc_error err;
+  dc_string text = check_text(L, 2);
+  dc_encoding *e = push_encoding(L);
+  if (!dc_tokenizer_split(check_open(L, 1), text, e, &err))
+    return luaL_error(L, "%s", err.text);
+  new_list(L, e->n);
+  for (size_t i = 0; i < e->n; i++) {
+    lua_pushlstring(L, e->text.data + e->spans[i].start, e->spans[i].size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   dc_encoding_free(e);
@@ -322,6 +342,15 @@ static int t_len (lua_State *L) {
 }
 
 
+static void push_ends (lua_State *L, const dc_tokenizer *t) {
+  size_t n;
+  int32_t copy[DC_MAX_ENDS];  /* pushing may close the tokenizer */
+  const int32_t *ids = dc_tokenizer_ends(t, &n);
+  memcpy(copy, ids, n * sizeof *ids);
+  dc_push_ids(L, copy, n);
+}
+
+
 static void push_field (lua_State *L, const dc_tokenizer *t,
                         const char *name) {
   dc_special_ids ids = dc_tokenizer_special(t);
@@ -329,6 +358,7 @@ static void push_field (lua_State *L, const dc_tokenizer *t,
   else if (!strcmp(name, "eos")) push_id(L, ids.eos);
   else if (!strcmp(name, "pad")) push_id(L, ids.pad);
   else if (!strcmp(name, "unk")) push_id(L, ids.unk);
+  else if (!strcmp(name, "eog")) push_ends(L, t);
   else if (!strcmp(name, "kind")) lua_pushstring(L, dc_tokenizer_kind(t));
   else lua_pushnil(L);
 }
@@ -379,6 +409,7 @@ static int core_tokenizer (lua_State *L) {
 
 static const luaL_Reg methods[] = {
   {"encode", t_encode}, {"pieces", t_pieces}, {"normalize", t_normalize},
+  {"split", t_split},
   {"decode", t_decode}, {"stream", t_stream}, {"piece", t_piece},
   {"id", t_id}, {"close", t_close}, {NULL, NULL}
 };

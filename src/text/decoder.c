@@ -2,6 +2,7 @@
 #include "text/decoder.h"
 
 #include "base/utf8.h"
+#include "text/byte_bpe.h"
 #include "text/normalizer.h"
 
 
@@ -20,7 +21,8 @@ static bool write (dc_decoder *d, dc_string s, dc_error *err) {
 /* ---- runs of byte pieces ------------------------------------------------ */
 
 /* Writes what is decided: whole characters, and U+FFFD for a byte that cannot
-   belong to one. At the `end` of a run nothing can follow any more. */
+   belong to one (in the alphabet, as its reference has it, for all bytes of
+   one that was begun). At the `end` of a run nothing can follow any more. */
 static bool write_run (dc_decoder *d, bool end, dc_error *err) {
   while (d->n_run > 0) {
     if (!end && dc_utf8_incomplete(d->run, d->n_run)) break;
@@ -28,7 +30,7 @@ static bool write_run (dc_decoder *d, bool end, dc_error *err) {
     dc_string s = n > 0 ? (dc_string){d->run, n}
                         : dc_string_of(DC_UTF8_REPLACEMENT);
     if (!write(d, s, err)) return false;
-    if (n == 0) n = 1;
+    if (n == 0) n = d->rules.alphabet ? dc_utf8_bad(d->run, d->n_run) : 1;
     memmove(d->run, d->run + n, d->n_run - n);
     d->n_run -= n;
   }
@@ -41,13 +43,49 @@ static int hex_digit (char c) {
 }
 
 
-/* The text is "<0xAB>": checked when the vocabulary was loaded. */
-static bool add_byte (dc_decoder *d, dc_string text, dc_error *err) {
-  int byte = hex_digit(text.data[3]) * 16 + hex_digit(text.data[4]);
+static bool add_byte (dc_decoder *d, int byte, dc_error *err) {
   d->run[d->n_run++] = (char)byte;
   if (write_run(d, false, err)) return true;
   d->n_run = 0;  /* no room for more of them: they are lost */
   return false;
+}
+
+
+/* The text is "<0xAB>": checked when the vocabulary was loaded. */
+static bool add_byte_piece (dc_decoder *d, dc_string text, dc_error *err) {
+  return add_byte(d, hex_digit(text.data[3]) * 16 + hex_digit(text.data[4]),
+                  err);
+}
+
+
+static bool add_bytes (dc_decoder *d, dc_string s, dc_error *err) {
+  for (size_t i = 0; i < s.size; i++)
+    if (!add_byte(d, (unsigned char)s.data[i], err)) return false;
+  return true;
+}
+
+
+/* ---- pieces in the alphabet of bytes ------------------------------------ */
+
+/* A piece with a character that is none of the 256 is plain text. */
+static bool is_written (dc_string s) {
+  size_t width = 0;
+  for (size_t i = 0; i < s.size; i += width)
+    if (dc_alphabet_read(s.data + i, s.size - i, &width) < 0) return false;
+  return true;
+}
+
+
+static bool add_written (dc_decoder *d, const dc_piece *piece,
+                         dc_error *err) {
+  dc_string s = piece->text;
+  if (piece->kind != DC_PIECE_NORMAL || !is_written(s))
+    return add_bytes(d, s, err);
+  size_t width = 0;
+  for (size_t i = 0; i < s.size; i += width)
+    if (!add_byte(d, dc_alphabet_read(s.data + i, s.size - i, &width), err))
+      return false;
+  return true;
 }
 
 
@@ -103,7 +141,9 @@ static bool add_special (dc_decoder *d, dc_string s, dc_error *err) {
 }
 
 
-static bool add_piece (dc_decoder *d, const dc_piece *piece, dc_error *err) {
+static bool add_text_piece (dc_decoder *d, const dc_piece *piece,
+                            dc_error *err) {
+  if (!write_run(d, true, err)) return false;
   switch (piece->kind) {
     case DC_PIECE_SPECIAL: return add_special(d, piece->text, err);
     case DC_PIECE_CONTROL: return add_control(d, piece->text, err);
@@ -111,6 +151,22 @@ static bool add_piece (dc_decoder *d, const dc_piece *piece, dc_error *err) {
     case DC_PIECE_FOREIGN: return write_marks_as_spaces(d, piece->text, err);
     default: return add_plain(d, piece->text, err);
   }
+}
+
+
+static bool is_hidden (const dc_decoder *d, const dc_piece *piece) {
+  if (d->special) return false;
+  return piece->kind == DC_PIECE_SPECIAL ||
+         (piece->kind == DC_PIECE_CONTROL && d->rules.alphabet);
+}
+
+
+static bool add_piece (dc_decoder *d, const dc_piece *piece, dc_error *err) {
+  if (is_hidden(d, piece)) return true;
+  if (d->rules.alphabet) return add_written(d, piece, err);
+  if (piece->kind == DC_PIECE_BYTE)
+    return add_byte_piece(d, piece->text, err);
+  return add_text_piece(d, piece, err);
 }
 
 
@@ -142,12 +198,9 @@ bool dc_decoder_add (dc_decoder *d, int32_t id, dc_error *err) {
   d->solid -= d->from;
   d->scanned -= d->from;
   d->from = 0;
-  if (piece->kind == DC_PIECE_SPECIAL && !d->special) return true;
-  bool ok = piece->kind == DC_PIECE_BYTE
-              ? add_byte(d, piece->text, err)
-              : write_run(d, true, err) && add_piece(d, piece, err);
-  if (ok) scan(d, false);
-  return ok;
+  if (!add_piece(d, piece, err)) return false;
+  scan(d, false);
+  return true;
 }
 
 

@@ -17,6 +17,8 @@ typedef struct dc_decode_rules {
   dc_string unk_surface;  /* what a piece of kind UNKNOWN becomes */
   bool eat_first;         /* the mark in front of the whole text goes */
   bool eat_all;           /* and so do all at the front, if squeezing */
+  bool alphabet;          /* pieces spell bytes (byte_bpe.h): those of all of
+                             them together make the characters */
   bool strip;             /* white space at both ends goes (Marian) */
 } dc_decode_rules;
 

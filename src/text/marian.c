@@ -2,63 +2,10 @@
 #include "text/marian.h"
 
 #include "base/memory.h"
-#include "base/size.h"
-#include "format/json.h"
+#include "text/vocab_json.h"
 
 
 /* ---- vocab.json --------------------------------------------------------- */
-
-/* One walk over the object; `take` sees each member. */
-typedef bool member (dc_marian_parts *parts, const dc_json_text *piece,
-                     uint64_t id, size_t *total, dc_error *err);
-
-
-static bool walk (dc_marian_parts *parts, dc_string json, member *take,
-                  size_t *total, dc_error *err) {
-  dc_json j;
-  dc_json_text piece;
-  uint64_t id;
-  bool more;
-  dc_json_init(&j, json.data, json.size);
-  if (!dc_json_object(&j, err)) return false;
-  while (dc_json_key(&j, &piece, &more, err)) {
-    if (!more) return dc_json_end(&j, err);
-    if (!dc_json_uint(&j, &id, err) || !take(parts, &piece, id, total, err))
-      return false;
-  }
-  return false;
-}
-
-
-/* Counts in vocab.n; no memory yet. */
-static bool count (dc_marian_parts *parts, const dc_json_text *piece,
-                   uint64_t id, size_t *total, dc_error *err) {
-  (void)id;
-  parts->vocab.n++;
-  return dc_size_add(*total, piece->size, total) || dc_no_memory(err);
-}
-
-
-/* n members, ids below n, none twice: so each id is there. */
-static bool fill (dc_marian_parts *parts, const dc_json_text *piece,
-                  uint64_t id, size_t *total, dc_error *err) {
-  size_t n = parts->vocab.n;
-  if (id >= n)
-    return dc_fail(err, "id %llu of \"%.*s\": there are %zu pieces, ids must "
-                   "be 0 to %zu", (unsigned long long)id,
-                   DC_SHOWN(piece->raw), n, n - 1);
-  dc_piece *p = &parts->vocab.pieces[id];
-  if (p->text.data != NULL)
-    return dc_fail(err, "id %llu is that of \"%.*s\" and of \"%.*s\"",
-                   (unsigned long long)id, DC_SHOWN(p->text),
-                   DC_SHOWN(piece->raw));
-  char *to = parts->texts + *total;
-  dc_json_copy(piece, to);
-  p->text = (dc_string){to, piece->size};
-  *total += piece->size;
-  return true;
-}
-
 
 static int32_t id_of_text (const dc_vocab *v, const char *text) {
   for (size_t i = 0; i < v->n; i++)
@@ -67,20 +14,23 @@ static int32_t id_of_text (const dc_vocab *v, const char *text) {
 }
 
 
+static bool read_pieces (dc_vocab_json *v, dc_json j, dc_error *err) {
+  dc_json end = j;
+  return dc_json_skip(&end, err) && dc_json_end(&end, err) &&
+         dc_vocab_json_count_object(v, j, err) && dc_vocab_json_make(v, err) &&
+         dc_vocab_json_put_object(v, j, err) && dc_vocab_json_whole(v, err);
+}
+
+
 bool dc_marian_read_vocab (dc_marian_parts *parts, dc_string json,
                            dc_error *err) {
-  size_t total = 0;
-  parts->vocab.n = 0;
-  if (!walk(parts, json, count, &total, err)) {
-    parts->vocab.n = 0;
-    return false;
-  }
-  parts->texts = dc_alloc(total);
-  if (parts->texts == NULL) return dc_no_memory(err);
-  total = 0;
-  if (!dc_vocab_init(&parts->vocab, parts->vocab.n, err) ||
-      !walk(parts, json, fill, &total, err))
-    return false;
+  dc_vocab_json v = {0};
+  dc_json j;
+  dc_json_init(&j, json.data, json.size);
+  bool ok = read_pieces(&v, j, err);
+  parts->vocab = v.vocab;
+  parts->texts = v.texts;
+  if (!ok) return false;
   parts->eos = id_of_text(&parts->vocab, "</s>");
   parts->pad = id_of_text(&parts->vocab, "<pad>");
   parts->unk = id_of_text(&parts->vocab, "<unk>");
@@ -213,7 +163,8 @@ bool dc_marian_encode (const dc_marian *m, dc_string text, dc_side side,
                        bool special, dc_encoding *out, dc_error *err) {
   if (!take_language(m, &text, special, out, err)) return false;
   size_t first = out->n;
-  if (!dc_sentencepiece_encode(m->sides[side], text, out, err)) return false;
+  if (!dc_sentencepiece_encode(m->sides[side], text, true, out, err))
+    return false;
   for (size_t i = first; i < out->n; i++) {
     dc_span *span = &out->spans[i];
     dc_string piece = {out->text.data + span->start, span->size};

@@ -95,16 +95,24 @@ static bool add_units (const dc_normalizer *n, dc_string text, dc_buffer *out,
 }
 
 
-bool dc_normalize (const dc_normalizer *n, dc_string text, dc_buffer *out,
-                   dc_error *err) {
+static bool begins_with_space (dc_string text) {
+  return text.size > 0 && (text.data[0] == ' ' ||
+         (text.size >= DC_SPACE_MARK_SIZE &&
+          !memcmp(text.data, DC_SPACE_MARK, DC_SPACE_MARK_SIZE)));
+}
+
+
+bool dc_normalize (const dc_normalizer *n, dc_string text, bool first,
+                   dc_buffer *out, dc_error *err) {
   size_t start = out->size;
+  bool add = n->dummy_prefix && (first || !n->first_only) &&
+             !(n->unless_spaced && begins_with_space(text));
   if (n->squeeze) text = skip_spaces(n, text);
   if (text.size == 0) return true;  /* no dummy prefix either */
-  if (n->dummy_prefix && !n->as_suffix && !add_space(n, out, err))
-    return false;
+  if (add && !n->as_suffix && !add_space(n, out, err)) return false;
   if (!add_units(n, text, out, err)) return false;
   if (n->squeeze) drop_trailing_spaces(n, out, start);
-  return !(n->dummy_prefix && n->as_suffix) || add_space(n, out, err);
+  return !(add && n->as_suffix) || add_space(n, out, err);
 }
 
 

@@ -17,13 +17,16 @@ typedef struct dc_normalizer {
   dc_trie user;           /* user-defined symbols: copied, never mapped */
   bool dummy_prefix;      /* one space in front, so that every word has one */
   bool as_suffix;         /* ... or behind */
+  bool first_only;        /* no prefix but at the beginning of a text */
+  bool unless_spaced;     /* no prefix where there is a space already */
   bool squeeze;           /* drop leading, trailing and repeated spaces */
   bool escape;            /* write a space as U+2581 */
 } dc_normalizer;
 
-/* Appends the normalised form of any bytes. */
-bool dc_normalize (const dc_normalizer *n, dc_string text, dc_buffer *out,
-                   dc_error *err);
+/* Appends the normalised form of any bytes. `first`: they are the beginning of
+   a text, not a stretch between added tokens. */
+bool dc_normalize (const dc_normalizer *n, dc_string text, bool first,
+                   dc_buffer *out, dc_error *err);
 
 void dc_normalizer_free (dc_normalizer *n);
 

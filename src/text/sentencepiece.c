@@ -2,16 +2,45 @@
 #include "text/sentencepiece.h"
 
 
-static bool check_type (const dc_spm *spm, dc_error *err) {
-  switch (spm->type) {
-    case DC_SPM_UNIGRAM: return true;
-    case DC_SPM_BPE:
-      return dc_fail(err, "a SentencePiece BPE model; only unigram models are "
-                     "supported yet");
-    default:
-      return dc_fail(err, "model_type %d; only unigram models (1) are "
-                     "supported", (int)spm->type);
-  }
+/* ---- the algorithms: one row each, by the file's model_type -------------- */
+
+static bool init_unigram (dc_sentencepiece *sp, dc_error *err) {
+  return dc_unigram_init(&sp->unigram, &sp->spm.vocab, sp->spm.unk, err);
+}
+
+
+static bool cut_unigram (const dc_sentencepiece *sp, dc_encoding *e,
+                         size_t start, dc_error *err) {
+  return dc_unigram_cut(&sp->unigram, e, start, err);
+}
+
+
+static bool init_bpe (dc_sentencepiece *sp, dc_error *err) {
+  (void)err;
+  dc_spm_bpe_init(&sp->bpe, &sp->spm.vocab, &sp->normalizer.user, sp->spm.unk,
+                  &sp->spm.merges);
+  return true;
+}
+
+
+static bool cut_bpe (const dc_sentencepiece *sp, dc_encoding *e, size_t start,
+                     dc_error *err) {
+  return dc_spm_bpe_cut(&sp->bpe, e, start, err);
+}
+
+
+static const dc_sentencepiece_algorithm algorithms[] = {
+  {DC_SPM_UNIGRAM, "unigram", init_unigram, cut_unigram},
+  {DC_SPM_BPE, "bpe", init_bpe, cut_bpe}
+};
+
+
+static bool choose (dc_sentencepiece *sp, dc_error *err) {
+  for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++)
+    if (algorithms[i].type == sp->spm.type) sp->algorithm = &algorithms[i];
+  return sp->algorithm != NULL ||
+         dc_fail(err, "model_type %d; supported are unigram (1) and BPE (2)",
+                 (int)sp->spm.type);
 }
 
 
@@ -22,10 +51,13 @@ static bool build (dc_sentencepiece *sp, dc_error *err) {
   n->as_suffix = spm->as_suffix;
   n->squeeze = spm->squeeze;
   n->escape = spm->escape;
-  return check_type(spm, err) &&
+  n->first_only = spm->prefix_first_only;
+  n->unless_spaced = spm->prefix_unless_spaced;
+  return choose(sp, err) &&
          dc_charsmap_init(&n->map, spm->charsmap, err) &&
-         dc_trie_of_kinds(&n->user, &spm->vocab, 1u << DC_PIECE_USER, err) &&
-         dc_unigram_init(&sp->unigram, &spm->vocab, spm->unk, err);
+         (spm->user_apart || dc_trie_of_kinds(&n->user, &spm->vocab,
+                                              1u << DC_PIECE_USER, err)) &&
+         sp->algorithm->init(sp, err);
 }
 
 
@@ -51,7 +83,7 @@ static bool add_bytes (const dc_sentencepiece *sp, dc_span span,
   bool ok = true;
   for (size_t at = span.start; ok && at < span.start + span.size; at++) {
     uint8_t byte = (uint8_t)out->text.data[at];
-    ok = dc_encoding_add(out, (dc_span){at, 1, sp->spm.byte_ids[byte]}, err);
+    ok = dc_encoding_add(out, (dc_span){at, 1, sp->spm.byte_ids[byte], false}, err);
   }
   return ok;
 }
@@ -92,19 +124,27 @@ static bool spell_unknown (const dc_sentencepiece *sp, dc_encoding *e,
 
 
 bool dc_sentencepiece_encode (const dc_sentencepiece *sp, dc_string text,
-                              dc_encoding *out, dc_error *err) {
-  size_t start = out->text.size, first = out->n;
-  if (!dc_normalize(&sp->normalizer, text, &out->text, err) ||
-      !dc_unigram_cut(&sp->unigram, out, start, err))
+                              bool first, dc_encoding *out, dc_error *err) {
+  size_t start = out->text.size, span = out->n;
+  if (!dc_normalize(&sp->normalizer, text, first, &out->text, err) ||
+      !sp->algorithm->cut(sp, out, start, err))
     return false;
-  if (sp->spm.byte_fallback) return spell_unknown(sp, out, first, err);
-  merge_unknown(out, first, sp->spm.unk);
+  if (sp->spm.byte_fallback) return spell_unknown(sp, out, span, err);
+  if (!sp->spm.unk_apart) merge_unknown(out, span, sp->spm.unk);
   return true;
 }
 
 
 void dc_sentencepiece_free (dc_sentencepiece *sp) {
   dc_unigram_free(&sp->unigram);
+  dc_spm_bpe_free(&sp->bpe);
   dc_normalizer_free(&sp->normalizer);
   dc_spm_free(&sp->spm);
+}
+
+
+size_t dc_sentencepiece_bytes (const dc_sentencepiece *sp) {
+  return dc_vocab_bytes(&sp->spm.vocab) + dc_merges_bytes(&sp->bpe.merges) +
+         sp->unigram.trie.n * sizeof(dc_trie_node) +
+         sp->normalizer.map.n * sizeof(uint32_t);
 }

@@ -190,8 +190,9 @@ static int32_t control (const dc_spm *spm, dc_string text) {
 }
 
 
+/* Unless the source says which one it is, the only one of its kind. */
 static bool find_unknown (dc_spm *spm, dc_error *err) {
-  spm->unk = -1;
+  if (spm->unk >= 0 || spm->unk_optional) return true;
   for (size_t i = 0; i < spm->vocab.n; i++) {
     if (spm->vocab.pieces[i].kind != DC_PIECE_UNKNOWN) continue;
     if (spm->unk >= 0)
@@ -204,6 +205,7 @@ static bool find_unknown (dc_spm *spm, dc_error *err) {
 
 
 static bool find_bytes (dc_spm *spm, dc_error *err) {
+  int n_found = 0;
   for (int byte = 0; byte < 256; byte++) {
     char text[8];
     snprintf(text, sizeof text, "<0x%02X>", (unsigned)byte);
@@ -213,7 +215,9 @@ static bool find_bytes (dc_spm *spm, dc_error *err) {
       return dc_fail(err, "byte_fallback is set, and there is no byte piece "
                      "%s", text);
     spm->byte_ids[byte] = found ? id : -1;
+    n_found += found;
   }
+  if (spm->bytes_if_complete) spm->byte_fallback = n_found == 256;
   return true;
 }
 
@@ -271,6 +275,7 @@ bool dc_spm_read (dc_spm *spm, dc_string file, dc_error *err) {
 
 void dc_spm_free (dc_spm *spm) {
   dc_vocab_free(&spm->vocab);
+  dc_merges_free(&spm->merges);
   dc_free(spm->bytes);
   *spm = (dc_spm){0};
 }

@@ -5,6 +5,8 @@
 */
 #include "text/trie.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "text/buffer.h"
 
@@ -56,10 +58,19 @@ static void add_children (dc_trie *trie, run *runs, const dc_entry *sorted,
 }
 
 
-bool dc_trie_build (dc_trie *trie, const dc_entry *sorted, size_t n,
+static int compare (const void *left, const void *right) {
+  dc_string a = ((const dc_entry *)left)->text;
+  dc_string b = ((const dc_entry *)right)->text;
+  int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+  return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+
+bool dc_trie_build (dc_trie *trie, dc_entry *sorted, size_t n,
                     dc_error *err) {
   size_t total, filled = 1;
   if (n == 0) return true;
+  qsort(sorted, n, sizeof *sorted, compare);
   if (!count_nodes(sorted, n, &total))
     return dc_fail(err, "the pieces are too many for one vocabulary");
   run *runs = dc_alloc_array(total, sizeof *runs);
@@ -84,8 +95,8 @@ bool dc_trie_of_kinds (dc_trie *trie, const dc_vocab *v, unsigned kinds,
   if (chosen == NULL) return dc_no_memory(err);
   size_t n = 0;
   for (size_t i = 0; i < v->n; i++)
-    if (kinds >> v->pieces[v->sorted[i].id].kind & 1)
-      chosen[n++] = v->sorted[i];
+    if (kinds >> v->pieces[i].kind & 1)
+      chosen[n++] = (dc_entry){v->pieces[i].text, (int32_t)i};
   bool ok = dc_trie_build(trie, chosen, n, err);
   dc_free(chosen);
   return ok;

@@ -14,13 +14,19 @@ typedef struct dc_trie_node {
   int32_t id;           /* of the piece that ends here, or -1 */
 } dc_trie_node;
 
+typedef struct dc_entry {
+  dc_string text;
+  int32_t id;
+} dc_entry;
+
 typedef struct dc_trie {
   dc_trie_node *nodes;
   size_t n;             /* 0: no pieces at all */
 } dc_trie;
 
-/* From entries sorted as in dc_vocab, none empty, none twice. */
-bool dc_trie_build (dc_trie *trie, const dc_entry *sorted, size_t n,
+/* From entries in any order (they are put into that of their bytes), none
+   empty, none twice. */
+bool dc_trie_build (dc_trie *trie, dc_entry *entries, size_t n,
                     dc_error *err);
 
 /* The same from the pieces of `v` whose kind is in the set `kinds`

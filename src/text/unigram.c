@@ -16,22 +16,6 @@ typedef struct place {
 } place;
 
 
-bool dc_encoding_add (dc_encoding *e, dc_span span, dc_error *err) {
-  dc_span *room = dc_grow(e->spans, &e->capacity, e->n + 1, sizeof span);
-  if (room == NULL) return dc_no_memory(err);
-  e->spans = room;
-  e->spans[e->n++] = span;
-  return true;
-}
-
-
-void dc_encoding_free (dc_encoding *e) {
-  dc_buffer_free(&e->text);
-  dc_free(e->spans);
-  *e = (dc_encoding){0};
-}
-
-
 /* Only normal pieces count; with none of them, any number will do. */
 static float lowest_score (const dc_vocab *v) {
   bool found = false;
@@ -113,7 +97,7 @@ bool dc_unigram_cut (const dc_unigram *u, dc_encoding *e, size_t start,
   link_path(places, size);
   for (size_t at = 0; ok && at < size;) {
     size_t n = places[at].next;
-    ok = dc_encoding_add(e, (dc_span){start + at, n, places[at + n].id}, err);
+    ok = dc_encoding_add(e, (dc_span){start + at, n, places[at + n].id, false}, err);
     at += n;
   }
   dc_free(places);

@@ -8,23 +8,8 @@
 #ifndef DC_UNIGRAM_H
 #define DC_UNIGRAM_H
 
-#include "text/buffer.h"
+#include "text/encoding.h"
 #include "text/trie.h"
-
-/* One token and the bytes of the normalised text that it stands for. */
-typedef struct dc_span {
-  size_t start, size;
-  int32_t id;
-} dc_span;
-
-typedef struct dc_encoding {
-  dc_buffer text;    /* normalised, what the spans point into */
-  dc_span *spans;    /* [n] */
-  size_t n, capacity;
-} dc_encoding;
-
-bool dc_encoding_add (dc_encoding *e, dc_span span, dc_error *err);
-void dc_encoding_free (dc_encoding *e);
 
 typedef struct dc_unigram {
   const dc_vocab *vocab;  /* the owner's */

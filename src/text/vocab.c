@@ -1,9 +1,6 @@
 /* vocab.c: see vocab.h. */
 #include "text/vocab.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/memory.h"
 #include "text/buffer.h"
 
@@ -12,71 +9,59 @@ bool dc_vocab_init (dc_vocab *v, size_t n, dc_error *err) {
   if (n > INT32_MAX)
     return dc_fail(err, "%zu pieces, ids end at %d", n, INT32_MAX);
   v->pieces = dc_alloc_array(n, sizeof *v->pieces);
-  v->sorted = dc_alloc_array(n, sizeof *v->sorted);
   v->n = n;
-  return (v->pieces != NULL && v->sorted != NULL) || dc_no_memory(err);
+  return v->pieces != NULL || dc_no_memory(err);
 }
 
 
 void dc_vocab_free (dc_vocab *v) {
   dc_free(v->pieces);
-  dc_free(v->sorted);
+  dc_names_free(&v->index);
   *v = (dc_vocab){0};
 }
 
 
-static int compare (dc_string a, dc_string b) {
-  size_t shorter = a.size < b.size ? a.size : b.size;
-  int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
-  return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
-}
-
-
-/* Equal texts: by id, so that the message below is the same everywhere. */
-static int compare_entries (const void *left, const void *right) {
-  const dc_entry *a = left, *b = right;
-  int order = compare(a->text, b->text);
-  return order != 0 ? order : (a->id > b->id) - (a->id < b->id);
-}
-
-
-static bool check_sizes (const dc_vocab *v, dc_error *err) {
-  for (size_t i = 0; i < v->n; i++) {
-    size_t size = v->pieces[i].text.size;
-    if (size == 0) return dc_fail(err, "piece %zu is empty", i);
-    if (size > DC_MAX_PIECE)
-      return dc_fail(err, "piece %zu has %zu bytes, the limit is %d", i, size,
-                     DC_MAX_PIECE);
-  }
+static bool check_size (const dc_vocab *v, size_t id, dc_error *err) {
+  size_t size = v->pieces[id].text.size;
+  if (size == 0) return dc_fail(err, "piece %zu is empty", id);
+  if (size > DC_MAX_PIECE)
+    return dc_fail(err, "piece %zu has %zu bytes, the limit is %d", id, size,
+                   DC_MAX_PIECE);
   return true;
 }
 
 
+/* Why the piece could not be added: it is there already, or the index says
+   what else is wrong with it. */
+static bool refuse (const dc_vocab *v, size_t id, dc_error *err) {
+  dc_string text = v->pieces[id].text;
+  size_t other = dc_names_find(&v->index, text);
+  if (other == DC_NO_NAME)
+    return dc_fail(err, "piece %zu (\"%.*s\") is one of many that were made "
+                   "to collide", id, DC_SHOWN(text));
+  return dc_fail(err, "pieces %zu and %zu are both \"%.*s\"", other, id,
+                 DC_SHOWN(text));
+}
+
+
 bool dc_vocab_index (dc_vocab *v, dc_error *err) {
-  if (!check_sizes(v, err)) return false;
-  for (size_t i = 0; i < v->n; i++)
-    v->sorted[i] = (dc_entry){v->pieces[i].text, (int32_t)i};
-  qsort(v->sorted, v->n, sizeof *v->sorted, compare_entries);
-  for (size_t i = 1; i < v->n; i++) {
-    const dc_entry *a = &v->sorted[i - 1], *b = &v->sorted[i];
-    if (dc_string_equal(a->text, b->text))
-      return dc_fail(err, "pieces %d and %d are both \"%.*s\"", (int)a->id,
-                     (int)b->id, DC_SHOWN(a->text));
+  if (!dc_names_reserve(&v->index, v->n, err)) return false;
+  for (size_t id = 0; id < v->n; id++) {
+    if (!check_size(v, id, err)) return false;
+    if (!dc_names_add(&v->index, v->pieces[id].text, id, NULL))
+      return refuse(v, id, err);
   }
   return true;
 }
 
 
 int32_t dc_vocab_find (const dc_vocab *v, dc_string text) {
-  size_t low = 0, high = v->n;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    int order = compare(v->sorted[middle].text, text);
-    if (order == 0) return v->sorted[middle].id;
-    if (order < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return -1;
+  size_t id = dc_names_find(&v->index, text);
+  return id == DC_NO_NAME ? -1 : (int32_t)id;
+}
+
+
+size_t dc_vocab_bytes (const dc_vocab *v) {
+  size_t slots = v->index.slots != NULL ? v->index.mask + 1 : 0;
+  return v->n * sizeof(dc_piece) + slots * 3 * sizeof(size_t);
 }

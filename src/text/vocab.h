@@ -1,9 +1,5 @@
 /*
 ** vocab.h: pieces and their ids. The id of a piece is its position.
-**
-** Looking a text up is a binary search, not a hash: pieces come from files
-** that may have been written to collide, and both the check for duplicates
-** and the tries want them sorted anyway.
 */
 #ifndef DC_VOCAB_H
 #define DC_VOCAB_H
@@ -14,6 +10,7 @@
 
 #include "base/fail.h"
 #include "base/string.h"
+#include "format/names.h"
 
 /* A longer piece fails the load: encoding costs text * longest piece, and the
    trainers stop at some dozen bytes. */
@@ -34,26 +31,24 @@ typedef struct dc_piece {
   dc_piece_kind kind;
 } dc_piece;
 
-typedef struct dc_entry {
-  dc_string text;
-  int32_t id;
-} dc_entry;
-
 typedef struct dc_vocab {
   dc_piece *pieces;  /* [n], by id */
-  dc_entry *sorted;  /* [n], by text as bytes */
   size_t n;
+  dc_names index;    /* text -> id */
 } dc_vocab;
 
 /* Room for n pieces, all empty yet. */
 bool dc_vocab_init (dc_vocab *v, size_t n, dc_error *err);
 
-/* Once the pieces are filled in: sorts them, refuses empty ones, overlong
-   ones and duplicates. */
+/* Once the pieces are filled in: makes them findable, refuses empty ones,
+   overlong ones and duplicates. */
 bool dc_vocab_index (dc_vocab *v, dc_error *err);
 
 /* The id, or -1. */
 int32_t dc_vocab_find (const dc_vocab *v, dc_string text);
+
+/* Bytes of memory, without the texts. */
+size_t dc_vocab_bytes (const dc_vocab *v);
 
 void dc_vocab_free (dc_vocab *v);
 
