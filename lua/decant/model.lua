@@ -48,10 +48,23 @@ local function batch_of(self, input, options)
 end
 
 
+-- Only an encoder-decoder model reads a source.
+local function check_source(self, method, source, name)
+  if self.kind ~= "causal" and source == nil then
+    error(("model:%s: an encoder-decoder model needs %s"):format(method, name),
+          3)
+  elseif self.kind == "causal" and source ~= nil then
+    error(("model:%s: a causal model has no encoder and reads no source")
+          :format(method), 3)
+  end
+end
+
+
 -- ids | batch | text | texts [, mask] -> Tensor [batch, src_len, d_model].
 -- Rows of a ragged batch are 0 beyond their length.
 function Model:encode(input, mask)
   check_open(self, "encode")
+  if self.kind == "causal" then check_source(self, "encode", input) end
   local lists = batch_of(self, input)
   local masks = inputs.masks(mask, #lists)
   for i = 1, masks and #lists or 0 do
@@ -63,12 +76,7 @@ end
 
 -- One source for each of `count` rows: a single one serves all of them.
 local function sources_for(self, count, output, mask)
-  if output == nil then
-    if self.kind == "seq2seq" then
-      error("model:decode: an encoder-decoder model needs an encoder output", 0)
-    end
-    return nil
-  end
+  if self.kind == "causal" then return nil end
   local tensor, batch = inputs.as_batch(output)
   if batch ~= 1 and batch ~= count then
     error(("model:decode: %d rows of ids, but %d encoder outputs"):format(
@@ -84,6 +92,7 @@ end
 -- position p holds the scores of what follows it.
 function Model:decode(ids, encoder_output, mask)
   check_open(self, "decode")
+  check_source(self, "decode", encoder_output, "an encoder output")
   local lists = batch_of(self, ids, {side = "target"})
   return self.core:decode(lists,
                           sources_for(self, #lists, encoder_output, mask))
@@ -104,9 +113,8 @@ function Model:session(options)
           tostring(rows)), 2)
   end
   local source = options.source
-  if source == nil and self.kind == "seq2seq" then
-    error("model:session: an encoder-decoder model needs a source", 2)
-  elseif source ~= nil then
+  check_source(self, "session", source, "a source")
+  if source ~= nil then
     local mask = options.source_mask
     if not inputs.is_tensor(source) then source = self:encode(source, mask) end
     local tensor, batch = inputs.as_batch(source)

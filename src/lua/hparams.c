@@ -64,6 +64,24 @@ static void set_integer (lua_State *L, const char *name, size_t value) {
 }
 
 
+/* Layers, heads and widths of a stack, after `prefix`. */
+static void set_stack (lua_State *L, const char *prefix,
+                       const dc_stack_sizes *s) {
+  const struct {
+    const char *name;
+    size_t value;
+  } fields[] = {
+    {"layers", s->n_layers}, {"heads", s->n_heads},
+    {"kv_heads", s->n_kv_heads}, {"head_size", s->d_key}, {"ffn", s->d_ff},
+  };
+  for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+    lua_pushfstring(L, "%s%s", prefix, fields[i].name);
+    lua_pushinteger(L, (lua_Integer)fields[i].value);
+    lua_rawset(L, -3);
+  }
+}
+
+
 static void push_sizes (lua_State *L, const dc_model *m) {
   const dc_hparams *hp = &m->hp;
   lua_pushstring(L, hp->arch->name);
@@ -71,16 +89,32 @@ static void push_sizes (lua_State *L, const dc_model *m) {
   set_integer(L, "vocab", hp->n_vocab);
   set_integer(L, "d_model", hp->d_model);
   set_integer(L, "context", m->context);
-  set_integer(L, "decoder_start", hp->decoder_start);
-  set_integer(L, "encoder_layers", hp->encoder.n_layers);
-  set_integer(L, "decoder_layers", hp->decoder.n_layers);
-  set_integer(L, "encoder_heads", hp->encoder.n_heads);
-  set_integer(L, "decoder_heads", hp->decoder.n_heads);
-  set_integer(L, "encoder_ffn", hp->encoder.d_ff);
-  set_integer(L, "decoder_ffn", hp->decoder.d_ff);
+  if (hp->window > 0) set_integer(L, "window", hp->window);
+  if (hp->arch->causal)
+    set_stack(L, "", &hp->decoder);
+  else {
+    set_integer(L, "decoder_start", hp->decoder_start);
+    set_stack(L, "encoder_", &hp->encoder);
+    set_stack(L, "decoder_", &hp->decoder);
+  }
   set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
   lua_pushstring(L, dc_type_of(m->weights.embedding.type)->name);
   lua_setfield(L, -2, "type");
+}
+
+
+/* nil if the file's architecture is not known: it may be loaded for its
+   vocabulary all the same. */
+static void push_kind (lua_State *L, const dc_gguf *file) {
+  dc_string name;
+  dc_error err;
+  const dc_arch *arch = NULL;
+  if (dc_gguf_text(file, "general.architecture", &name, &err))
+    arch = dc_arch_find(name);
+  if (arch == NULL)
+    lua_pushnil(L);
+  else
+    lua_pushstring(L, arch->causal ? "causal" : "seq2seq");
 }
 
 
@@ -94,7 +128,7 @@ int dc_model_hparams (lua_State *L) {
   lua_setfield(L, -2, "path");
   push_generation(L, m->file);
   lua_setfield(L, -2, "generation");
-  lua_pushliteral(L, "seq2seq");
+  push_kind(L, m->file);
   lua_setfield(L, -2, "kind");
   if (!m->vocab_only) push_sizes(L, m);
   dc_rows_close(hold);

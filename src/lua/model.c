@@ -3,18 +3,20 @@
 **
 **   core.load(path [, opts])    -> Model | nil, message
 **       opts: mmap (true), context, threads, vocab_only,
+**       tokenizer (false: the model works on ids),
 **       progress = function(done, total), false cancels
 **   m:hparams()      -> table of what the file says
 **   m:tokenizer()    -> Tokenizer | nil
 **   m:encode(lists [, masks])   -> Tensor [#lists, longest, d_model]; rows of
 **                       masked positions and behind a list's end are 0
 **   m:sources(tensor [, masks]) -> list of Source, one for each [len, d_model]
-**   m:decode(lists, sources)    -> Tensor [#lists, longest, vocab]: the scores
+**   m:decode(lists [, sources]) -> Tensor [#lists, longest, vocab]: the scores
 **                       after every position, in one causal pass
-**   m:rows(n, source)           -> Rows (rows.c)
+**   m:rows(n [, source])        -> Rows (rows.c)
 **   m:close()  __close  __gc
 **
-** lists: a list of lists of ids. masks: a list of lists of 0 and 1, or a
+** A causal model has no sources; the others need them. lists: a list of lists
+** of ids. masks: a list of lists of 0 and 1, or a
 ** Tensor; what is missing counts as 0. Masked positions are left out of the
 ** computation altogether; the others keep their places.
 */
@@ -39,6 +41,14 @@ dc_model *dc_check_model (lua_State *L, int arg) {
   dc_model *m = dc_check_open_model(L, arg);
   luaL_argcheck(L, !m->vocab_only, arg,
                 "the model was loaded with vocab_only: it has no weights");
+  return m;
+}
+
+
+dc_model *dc_check_seq2seq (lua_State *L, int arg) {
+  dc_model *m = dc_check_model(L, arg);
+  luaL_argcheck(L, !m->hp.arch->causal, arg,
+                "a causal model has no encoder and no sources");
   return m;
 }
 
@@ -107,6 +117,9 @@ static dc_model_options check_options (lua_State *L, int arg) {
   if (lua_getfield(L, arg, "mmap") != LUA_TNIL) o.map = lua_toboolean(L, -1);
   lua_getfield(L, arg, "vocab_only");
   o.vocab_only = lua_toboolean(L, -1);
+  if (lua_getfield(L, arg, "tokenizer") != LUA_TNIL)
+    o.ids_only = !lua_toboolean(L, -1);
+  lua_pop(L, 1);
   lua_Integer context = 0, threads = 0;
   int ok1 = 1, ok2 = 1;
   if (lua_getfield(L, arg, "context") != LUA_TNIL) {
@@ -193,7 +206,7 @@ static int model_encode (lua_State *L) {
   int masks = lua_isnoneornil(L, 3) ? 0 : 3;
   lua_settop(L, 3);
   dc_lua_rows *hold = hold_model(L);
-  dc_model *m = hold->model;
+  dc_model *m = dc_check_seq2seq(L, 1);
   dc_lua_ids *lists = dc_check_id_lists(L, 2, m->hp.n_vocab, &count);
   luaL_argcheck(L, count > 0, 2, "is empty, there must be a sequence");
   for (size_t i = 0; i < count; i++) {
@@ -207,15 +220,21 @@ static int model_encode (lua_State *L) {
       (LUAI_UACINT)longest, (LUAI_UACINT)m->context));
   size_t shape[] = {count, longest, m->hp.d_model};
   size_t *slots = dc_push_scratch(L, total, sizeof *slots);
+  size_t *places = dc_push_scratch(L, total, sizeof *places);
   int32_t *ids = dc_push_scratch(L, total, sizeof *ids);
   dc_sequence *sequences = dc_push_scratch(L, count, sizeof *sequences);
   float *out = dc_push_tensor(L, 3, shape)->data;
   for (size_t i = 0; i < count; i++) {
     size_t kept = real_slots(L, masks, i, lists[i].n, slots);
-    for (size_t j = 0; j < kept; j++) ids[j] = lists[i].ids[slots[j]];
-    sequences[i] = (dc_sequence){ids, slots, kept,
+    dc_number_places(&m->hp, lists[i].ids, lists[i].n, places);
+    for (size_t j = 0; j < kept; j++) {
+      ids[j] = lists[i].ids[slots[j]];
+      places[j] = places[slots[j]];  /* slots ascend */
+    }
+    sequences[i] = (dc_sequence){ids, slots, places, kept,
                                  out + i * longest * m->hp.d_model};
     slots += kept;
+    places += kept;
     ids += kept;
   }
   dc_error err;
@@ -232,10 +251,9 @@ static void push_source (lua_State *L, dc_model *m, const float *rows,
   dc_lua_source *s = dc_new_source(L);
   s->model = m;
   m->refs++;
-  size_t before = m->pool.n_blocks;
+  size_t before = dc_pool_bytes(&m->pool);
   if (!dc_source_make(m, &s->timeline, rows, n, &err)) dc_raise(L, &err);
-  dc_report_memory(L, (m->pool.n_blocks - before) *
-                   dc_pool_block_bytes(&m->pool));
+  dc_report_memory(L, dc_pool_bytes(&m->pool) - before);
 }
 
 
@@ -244,7 +262,7 @@ static int model_sources (lua_State *L) {
   int masks = lua_isnoneornil(L, 3) ? 0 : 3;
   lua_settop(L, 3);
   dc_lua_rows *hold = hold_model(L);
-  dc_model *m = hold->model;
+  dc_model *m = dc_check_seq2seq(L, 1);
   dc_tensor *view = dc_push_view(L, 2);  /* holds the elements */
   const float *data = dc_contiguous_data(L, lua_gettop(L), &t);
   size_t d = m->hp.d_model;
@@ -273,6 +291,30 @@ static int model_sources (lua_State *L) {
 
 /* ---- teacher forcing -------------------------------------------------------- */
 
+/* The source of sequence i of the list at argument 3; NULL for a causal
+   model. */
+static const dc_timeline *source_of (lua_State *L, dc_model *m, size_t i) {
+  if (m->hp.arch->causal) return NULL;
+  lua_rawgeti(L, 3, (lua_Integer)i + 1);
+  dc_lua_source *s = dc_check_source(L, -1, 3, m);
+  lua_pop(L, 1);
+  return &s->timeline;
+}
+
+
+static void check_sources (lua_State *L, const dc_model *m, size_t count) {
+  if (m->hp.arch->causal) {
+    luaL_argcheck(L, lua_isnil(L, 3), 3, "a causal model reads no source");
+    return;
+  }
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (lua_rawlen(L, 3) != count)
+    luaL_argerror(L, 3, lua_pushfstring(
+      L, "%I sources for %I sequences", (LUAI_UACINT)lua_rawlen(L, 3),
+      (LUAI_UACINT)count));
+}
+
+
 static int model_decode (lua_State *L) {
   size_t count, longest = 0;
   lua_settop(L, 3);
@@ -280,12 +322,8 @@ static int model_decode (lua_State *L) {
   dc_model *m = rows->model;
   size_t vocab = m->hp.n_vocab;
   dc_lua_ids *lists = dc_check_id_lists(L, 2, vocab, &count);
-  luaL_checktype(L, 3, LUA_TTABLE);
   luaL_argcheck(L, count > 0, 2, "is empty, there must be a sequence");
-  if (lua_rawlen(L, 3) != count)
-    luaL_argerror(L, 3, lua_pushfstring(
-      L, "%I sources for %I sequences", (LUAI_UACINT)lua_rawlen(L, 3),
-      (LUAI_UACINT)count));
+  check_sources(L, m, count);
   for (size_t i = 0; i < count; i++)
     if (lists[i].n > longest) longest = lists[i].n;
   luaL_argcheck(L, longest > 0, 2, "every sequence is empty");
@@ -297,13 +335,13 @@ static int model_decode (lua_State *L) {
   if (!dc_rows_resize(rows, count))
     return luaL_error(L, "not enough memory for %I rows", (LUAI_UACINT)count);
   for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 3, (lua_Integer)i + 1);
-    dc_lua_source *s = dc_check_source(L, -1, 3, m);
-    lua_pop(L, 1);
     for (size_t j = 0; j < longest; j++)
       out[i * longest + j] = data + (i * longest + j) * vocab;
-    steps[i] = (dc_feed){&rows->timelines[i], &s->timeline, lists[i].ids,
-                         lists[i].n, out + i * longest, NULL, true};
+    steps[i] = (dc_feed){
+      .timeline = &rows->timelines[i], .source = source_of(L, m, i),
+      .ids = lists[i].ids, .n = lists[i].n, .out = out + i * longest,
+      .every = true,
+    };
   }
   bool ok = dc_decode(m, steps, count, &err);
   dc_rows_close(rows);

@@ -12,9 +12,11 @@ typedef struct dc_lua_model {
   dc_model *model;
 } dc_lua_model;
 
-/* The open model at argument `arg`; dc_check_model wants it with weights. */
+/* The open model at argument `arg`; dc_check_model wants it with weights,
+   dc_check_seq2seq with an encoder. */
 dc_model *dc_check_open_model (lua_State *L, int arg);
 dc_model *dc_check_model (lua_State *L, int arg);
+dc_model *dc_check_seq2seq (lua_State *L, int arg);
 
 /* A list of lists of ids at `arg`; each may be empty. Pushes two values that
    own the memory. */
@@ -37,7 +39,7 @@ typedef struct dc_lua_rows {
   dc_model *model;  /* holds a reference; NULL when closed */
   dc_timeline *timelines;  /* [n] */
   size_t n;
-  dc_lua_source *source;  /* kept alive by the user value */
+  dc_lua_source *source;  /* kept alive by the user value; NULL: causal */
 } dc_lua_rows;
 
 /* Pushes a closed source or closed rows; dc_rows_open makes them rows of m,
@@ -58,7 +60,7 @@ dc_lua_source *dc_check_source (lua_State *L, int index, int arg,
 bool dc_rows_resize (dc_lua_rows *rows, size_t n);
 
 int dc_model_hparams (lua_State *L);  /* m:hparams() */
-int dc_model_rows (lua_State *L);     /* m:rows(n, source) */
-void dc_open_rows (lua_State *L);     /* core.forward, core.copied_bytes */
+int dc_model_rows (lua_State *L);     /* m:rows(n [, source]) */
+void dc_open_rows (lua_State *L);     /* core.forward, ... */
 
 #endif

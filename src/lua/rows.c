@@ -2,10 +2,13 @@
 ** rows.c: the userdata decant.Source and decant.Rows, the core of
 ** lua/decant/session.lua.
 **
-**   m:rows(n, source)     -> Rows: n empty timelines that read one source
+**   m:rows(n [, source])  -> Rows: n empty timelines that read one source (or
+**                            none: a causal model)
 **   #rows  rows:length(i)
 **   rows:reorder(parents)    row i goes on from row parents[i]; copies nothing
-**   rows:truncate(n)         keeps the first n positions of each row
+**   rows:truncate(n)         keeps the first n positions of each row; an error
+**                            where a sliding window has let go of what the
+**                            next position would see
 **   rows:fork()              -> Rows with the same past
 **   rows:reset()             one empty row
 **   rows:close()  __close  __gc
@@ -17,6 +20,8 @@
 **       through one pass. With `want` (want.c) the list of a request has a
 **       field `extras`: a list of the same kind, of tables.
 **   core.copied_bytes(m)     bytes of cache copied so far by m's rows
+**   core.blocks(m)           blocks of cache in use: of layers that see all
+**                            positions, and of windowed ones
 */
 #include <string.h>
 
@@ -128,7 +133,10 @@ int dc_model_rows (lua_State *L) {
   lua_Integer n = dc_check_range(L, 2, 1, MAX_ROWS);
   dc_lua_rows *rows = dc_new_rows(L);
   dc_model *m = dc_check_model(L, 1);
-  rows->source = dc_check_source(L, 3, 3, m);
+  if (!m->hp.arch->causal)
+    rows->source = dc_check_source(L, 3, 3, m);
+  else
+    luaL_argcheck(L, lua_isnil(L, 3), 3, "a causal model reads no source");
   dc_rows_open(rows, m);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 1);
@@ -164,7 +172,7 @@ static dc_timeline *share_rows (dc_lua_rows *rows, const int32_t *parents,
     const dc_timeline *from =
       &rows->timelines[parents != NULL ? (size_t)parents[i] - 1 : i];
     if (!dc_timeline_share(&fresh[i], from)) {
-      while (i-- > 0) dc_timeline_clear(&fresh[i], &rows->model->pool);
+      do dc_timeline_clear(&fresh[i], &rows->model->pool); while (i-- > 0);
       dc_free(fresh);
       return NULL;
     }
@@ -197,6 +205,12 @@ static int rows_reorder (lua_State *L) {
 static int rows_truncate (lua_State *L) {
   dc_lua_rows *rows = check_rows(L, 1);
   lua_Integer n = dc_check_range(L, 2, 0, INT32_MAX);
+  const dc_pool *pool = &rows->model->pool;
+  for (size_t i = 0; i < rows->n; i++)
+    if (!dc_timeline_holds(&rows->timelines[i], pool, (size_t)n))
+      luaL_argerror(L, 2, lua_pushfstring(
+        L, "position %I would see what has left the sliding window of %I",
+        (LUAI_UACINT)n, (LUAI_UACINT)pool->window));
   for (size_t i = 0; i < rows->n; i++)
     dc_timeline_truncate(&rows->timelines[i], &rows->model->pool, (size_t)n);
   lua_settop(L, 1);
@@ -318,7 +332,8 @@ static void add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
   p->out[p->n] = dc_push_logits(L, m->hp.n_vocab);
   *feed = (dc_feed){.ids = ids, .n = n, .out = &p->out[p->n++]};
   if (dc_wants(want))
-    dc_push_extras(L, want, m, feed, rows->source->timeline.length,
+    dc_push_extras(L, want, m, feed,
+                   rows->source != NULL ? rows->source->timeline.length : 0,
                    p->owners);
   else
     lua_pushboolean(L, 0);
@@ -356,8 +371,9 @@ static void find_timelines (lua_State *L, pass *p) {
     dc_lua_rows *rows = p->places[i].rows;
     luaL_argcheck(L, rows->model != NULL && p->places[i].row < rows->n, 1,
                   "the rows of a request are closed");
-    luaL_argcheck(L, rows->source->model != NULL, 1, "a source is closed");
     p->feeds[i].timeline = &rows->timelines[p->places[i].row];
+    if (rows->source == NULL) continue;
+    luaL_argcheck(L, rows->source->model != NULL, 1, "a source is closed");
     p->feeds[i].source = &rows->source->timeline;
   }
 }
@@ -366,11 +382,10 @@ static void find_timelines (lua_State *L, pass *p) {
 static void run_pass (lua_State *L, pass *p) {
   dc_error err;
   dc_model *m = p->hold->model;
-  size_t before = m->pool.n_blocks;
+  size_t before = dc_pool_bytes(&m->pool);
   find_timelines(L, p);
   if (!dc_decode(m, p->feeds, p->n, &err)) dc_raise(L, &err);
-  dc_report_memory(L, (m->pool.n_blocks - before) *
-                   dc_pool_block_bytes(&m->pool));
+  dc_report_memory(L, dc_pool_bytes(&m->pool) - before);
 }
 
 
@@ -403,6 +418,14 @@ static int copied_bytes (lua_State *L) {
 }
 
 
+static int blocks (lua_State *L) {
+  const dc_pool *pool = &dc_check_model(L, 1)->pool;
+  for (int r = 0; r < DC_REACHES; r++)
+    lua_pushinteger(L, (lua_Integer)pool->shelves[r].n_used);
+  return DC_REACHES;
+}
+
+
 void dc_open_rows (lua_State *L) {
   static const luaL_Reg source_methods[] = {
     {"length", source_length}, {"close", source_gc}, {NULL, NULL}
@@ -421,7 +444,8 @@ void dc_open_rows (lua_State *L) {
     {NULL, NULL}
   };
   static const luaL_Reg functions[] = {
-    {"forward", forward}, {"copied_bytes", copied_bytes}, {NULL, NULL}
+    {"forward", forward}, {"copied_bytes", copied_bytes},
+    {"blocks", blocks}, {NULL, NULL}
   };
   dc_new_type(L, DC_LUA_SOURCE, source_methods, source_meta);
   dc_new_type(L, DC_LUA_ROWS, methods, metamethods);

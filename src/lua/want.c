@@ -52,6 +52,8 @@ dc_want dc_check_want (lua_State *L, int index, int arg, const dc_model *m) {
   want.every = get_flag(L, index, "every");
   want.hidden = get_flag(L, index, "hidden");
   want.attention = get_flag(L, index, "attention");
+  luaL_argcheck(L, !want.attention || !m->hp.arch->causal, arg,
+                "attention is that to a source; a causal model has none");
   want.layers = check_layers(L, index, arg, m->hp.decoder.n_layers,
                              &want.n_layers);
   return want;

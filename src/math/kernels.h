@@ -31,6 +31,20 @@ typedef struct dc_q8_row {
   int32_t *sum;  /* [n / 16]: of 16 numbers q each */
 } dc_q8_row;
 
+/* What one query of one head sees: positions first..n-1 of some tiles of 16
+   positions each. */
+typedef struct dc_attention_span {
+  const float *const *keys;    /* each [d_key][16]: the positions are lanes */
+  const float *const *values;  /* each [16] rows of d_value, ld_values apart */
+  size_t ld_values;
+  size_t first, n;             /* first < 16 */
+  size_t d_key, d_value;
+  float scale;                 /* a score is q k * scale, */
+  float cap;                   /* then cap * tanh(score / cap) unless 0, */
+  const float *bias;           /* then plus bias [n] unless NULL; like */
+  float *scores;               /* this scratch it has n rounded up to 16 */
+} dc_attention_span;
+
 typedef struct dc_kernels {
   dc_isa isa;
 
@@ -100,11 +114,11 @@ typedef struct dc_kernels {
      zeros, blocks with a NaN or an infinity give NaN in every product. */
   void (*quantize_q8) (dc_q8_row out, const float *x, size_t n);
 
-  /* One head, one query against n_keys cached positions; see the comment
-     above the code in kernels_impl.h. */
-  void (*attention) (float *out, const float *q, const float *const *tiles_k,
-                     const float *const *tiles_v, size_t ld_v, size_t n_keys,
-                     size_t d_head, float scale, float *scores);
+  /* One head, one query q [d_key]: out [d_value] is the mean of the values by
+     the softmax of the scores, zeros if there are none. See the comment above
+     the code in kernels_impl.h. */
+  void (*attention) (float *out, const float *q,
+                     const dc_attention_span *span);
 } dc_kernels;
 
 /* The table in use: chosen at the first call (see dc_isa_choose). */

@@ -491,39 +491,37 @@ static void matmul_q8_0 (float *out, size_t ld_out, const void *weights,
 /* ---- attention ---------------------------------------------------------- */
 
 /*
-** One head, one query q [d_head]. Keys and values lie in tiles of 16
-** positions: tiles_k[t] is [d_head][16] (the positions are the lanes), and
-** tiles_v[t] is [16] rows of d_head floats, ld_v apart.
-** scores: scratch of n_keys rounded up to 16.
-**
-** A score is one chain over d_head; the maximum is exact; the weights are
+** A score is one chain over d_key; the maximum is exact; the weights are
 ** summed in 16 lanes; each output is one chain over the positions, ascending.
-** So a query's result depends on its keys alone: not on the other queries of
-** its chunk, nor on how the cache was filled.
+** So a query's result depends on what it sees alone: not on the other queries
+** of its chunk, nor on how the cache was filled. Positions of the first tile
+** that lie in front of the window have the weight 0 and are skipped.
 */
-static void attention_scores (float *scores, const float *q,
-                              const float *const *tiles_k, size_t n_keys,
-                              size_t d_head, float scale) {
-  vf factor = v_set1(scale);
-  for (size_t t = 0; t * 16 < n_keys; t++) {
+static void attention_scores (const float *q, const dc_attention_span *s) {
+  vf scale = v_set1(s->scale), cap = v_set1(s->cap);
+  vf inverse = v_set1(s->cap > 0.0f ? 1.0f / s->cap : 0.0f);
+  for (size_t t = 0; t * 16 < s->n; t++) {
     vf sum = v_set1(0.0f);
-    for (size_t i = 0; i < d_head; i++)
-      sum = v_fma(v_set1(q[i]), v_load(tiles_k[t] + i * 16), sum);
-    v_store(scores + t * 16, v_mul(sum, factor));
+    for (size_t i = 0; i < s->d_key; i++)
+      sum = v_fma(v_set1(q[i]), v_load(s->keys[t] + i * 16), sum);
+    sum = v_mul(sum, scale);
+    if (s->cap > 0.0f) sum = v_mul(cap, tanh_v(v_mul(sum, inverse)));
+    if (s->bias != NULL) sum = v_add(sum, v_load(s->bias + t * 16));
+    v_store(s->scores + t * 16, sum);
   }
-  for (size_t j = n_keys; j % 16 != 0; j++) scores[j] = -INFINITY;
+  for (size_t j = 0; j < s->first; j++) s->scores[j] = -INFINITY;
+  for (size_t j = s->n; j % 16 != 0; j++) s->scores[j] = -INFINITY;
 }
 
 
 /* Columns d..d+16*width of the output: sums over the positions. */
-INLINE void weighted_values (float *out, const float *weights,
-                             const float *const *tiles_v, size_t ld_v,
-                             size_t n_keys, size_t d, int width, float factor) {
+INLINE void weighted_values (float *out, const dc_attention_span *s, size_t d,
+                             int width, float factor) {
   vf sum[4];
   for (int i = 0; i < width; i++) sum[i] = v_set1(0.0f);
-  for (size_t j = 0; j < n_keys; j++) {
-    const float *v = tiles_v[j / 16] + (j % 16) * ld_v + d;
-    vf weight = v_set1(weights[j]);
+  for (size_t j = s->first; j < s->n; j++) {
+    const float *v = s->values[j / 16] + (j % 16) * s->ld_values + d;
+    vf weight = v_set1(s->scores[j]);
     for (int i = 0; i < width; i++)
       sum[i] = v_fma(weight, v_load(v + i * 16), sum[i]);
   }
@@ -532,36 +530,33 @@ INLINE void weighted_values (float *out, const float *weights,
 }
 
 
-/* The last columns, where d_head is no multiple of 16. */
-static void weighted_rest (float *out, const float *weights,
-                           const float *const *tiles_v, size_t ld_v,
-                           size_t n_keys, size_t d, size_t n, float factor) {
+/* The last n columns, where d_value is no multiple of 16. */
+static void weighted_rest (float *out, const dc_attention_span *s, size_t d,
+                           size_t n, float factor) {
   vf sum = v_set1(0.0f);
-  for (size_t j = 0; j < n_keys; j++) {
-    const float *v = tiles_v[j / 16] + (j % 16) * ld_v + d;
-    sum = v_fma(v_set1(weights[j]), v_load_part(v, n), sum);
+  for (size_t j = s->first; j < s->n; j++) {
+    const float *v = s->values[j / 16] + (j % 16) * s->ld_values + d;
+    sum = v_fma(v_set1(s->scores[j]), v_load_part(v, n), sum);
   }
   v_store_part(out + d, v_mul(sum, v_set1(factor)), n);
 }
 
 
-static void attention (float *out, const float *q, const float *const *tiles_k,
-                       const float *const *tiles_v, size_t ld_v, size_t n_keys,
-                       size_t d_head, float scale, float *scores) {
-  attention_scores(scores, q, tiles_k, n_keys, d_head, scale);
-  size_t padded = (n_keys + 15) / 16 * 16, d = 0;
-  float highest = max_row(scores, padded);
+static void attention (float *out, const float *q,
+                       const dc_attention_span *s) {
+  attention_scores(q, s);
+  size_t padded = (s->n + 15) / 16 * 16, d = 0;
+  float highest = max_row(s->scores, padded);
   if (highest == -INFINITY) {
-    memset(out, 0, d_head * sizeof *out);
+    memset(out, 0, s->d_value * sizeof *out);
     return;
   }
-  float factor = 1.0f / exp_and_sum(scores, highest, padded);
-  for (; d + 64 <= d_head; d += 64)
-    weighted_values(out, scores, tiles_v, ld_v, n_keys, d, 4, factor);
-  for (; d + 16 <= d_head; d += 16)
-    weighted_values(out, scores, tiles_v, ld_v, n_keys, d, 1, factor);
-  if (d < d_head)
-    weighted_rest(out, scores, tiles_v, ld_v, n_keys, d, d_head - d, factor);
+  float factor = 1.0f / exp_and_sum(s->scores, highest, padded);
+  for (; d + 64 <= s->d_value; d += 64)
+    weighted_values(out, s, d, 4, factor);
+  for (; d + 16 <= s->d_value; d += 16)
+    weighted_values(out, s, d, 1, factor);
+  if (d < s->d_value) weighted_rest(out, s, d, s->d_value - d, factor);
 }
 
 

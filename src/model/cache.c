@@ -7,49 +7,90 @@
 #include "base/size.h"
 
 
-void dc_pool_init (dc_pool *pool, size_t n_layers, size_t d_model) {
+void dc_pool_init (dc_pool *pool, const size_t n_layers[DC_REACHES],
+                   size_t d_keys, size_t d_values, size_t window) {
   memset(pool, 0, sizeof *pool);
-  pool->n_layers = n_layers;
-  pool->d_model = d_model;
+  for (int r = 0; r < DC_REACHES; r++)
+    pool->shelves[r].n_layers = n_layers[r];
+  pool->d_keys = d_keys;
+  pool->d_values = d_values;
+  pool->window = window;
 }
 
 
 void dc_pool_free (dc_pool *pool) {
-  while (pool->unused != NULL) {
-    dc_block *block = pool->unused;
-    pool->unused = block->next;
-    dc_free(block);
+  for (int r = 0; r < DC_REACHES; r++) {
+    dc_shelf *shelf = &pool->shelves[r];
+    while (shelf->unused != NULL) {
+      dc_block *block = shelf->unused;
+      shelf->unused = block->next;
+      dc_free(block);
+    }
   }
 }
 
 
-size_t dc_pool_block_bytes (const dc_pool *pool) {
-  return dc_tile_offset(pool->n_layers, pool->d_model) * sizeof(float);
+static size_t block_bytes (const dc_pool *pool, const dc_shelf *shelf) {
+  return shelf->n_layers * DC_TILE * (pool->d_keys + pool->d_values) *
+         sizeof(float);
 }
 
 
-static dc_block *take_block (dc_pool *pool) {
-  dc_block *block = pool->unused;
+size_t dc_pool_bytes (const dc_pool *pool) {
+  size_t bytes = 0;
+  for (int r = 0; r < DC_REACHES; r++)
+    bytes += pool->shelves[r].n_blocks * block_bytes(pool, &pool->shelves[r]);
+  return bytes;
+}
+
+
+/* ---- blocks ----------------------------------------------------------------- */
+
+static dc_block *take_block (dc_pool *pool, dc_shelf *shelf) {
+  dc_block *block = shelf->unused;
   if (block != NULL)
-    pool->unused = block->next;
+    shelf->unused = block->next;
   else {
-    block = dc_alloc(sizeof *block + dc_pool_block_bytes(pool));
+    block = dc_alloc(sizeof *block + block_bytes(pool, shelf));
     if (block == NULL) return NULL;
-    pool->n_blocks++;
+    shelf->n_blocks++;
   }
+  shelf->n_used++;
   block->refs = 1;
   return block;
 }
 
 
-static void release_block (dc_pool *pool, dc_block *block) {
-  if (--block->refs > 0) return;
-  block->next = pool->unused;
-  pool->unused = block;
+static void release_block (dc_shelf *shelf, dc_block *block) {
+  if (block == NULL || --block->refs > 0) return;
+  block->next = shelf->unused;
+  shelf->unused = block;
+  shelf->n_used--;
 }
 
 
-static bool grow_list (dc_timeline *t, size_t n) {
+/* The first `used` positions of all layers: a run of each key row, whole
+   value rows. */
+static void copy_positions (dc_pool *pool, const dc_shelf *shelf, float *to,
+                            const float *from, size_t used) {
+  size_t d_keys = pool->d_keys, d_values = pool->d_values;
+  for (size_t i = 0; i < shelf->n_layers; i++) {
+    for (size_t j = 0; j < d_keys; j++)
+      memcpy(to + j * DC_TILE, from + j * DC_TILE, used * sizeof *to);
+    to += DC_TILE * d_keys;
+    from += DC_TILE * d_keys;
+    memcpy(to, from, used * d_values * sizeof *to);
+    to += DC_TILE * d_values;
+    from += DC_TILE * d_values;
+  }
+  pool->copied_bytes +=
+    shelf->n_layers * used * (d_keys + d_values) * sizeof *to;
+}
+
+
+/* ---- tracks ----------------------------------------------------------------- */
+
+static bool grow_list (dc_track *t, size_t n) {
   if (n <= t->max_blocks) return true;
   size_t room = n < 8 ? 8 : n * 2;
   dc_block **blocks = dc_realloc(t->blocks, room * sizeof *blocks);
@@ -60,41 +101,28 @@ static bool grow_list (dc_timeline *t, size_t n) {
 }
 
 
-/* The first `used` positions of all layers: a run of each key row, whole
-   value rows. */
-static void copy_positions (dc_pool *pool, float *to, const float *from,
-                            size_t used) {
-  size_t d = pool->d_model;
-  for (size_t i = 0; i < pool->n_layers; i++) {
-    size_t keys = dc_tile_offset(i, d), values = keys + DC_TILE * d;
-    for (size_t j = 0; j < d; j++)
-      memcpy(to + keys + j * DC_TILE, from + keys + j * DC_TILE,
-             used * sizeof *to);
-    memcpy(to + values, from + values, used * d * sizeof *to);
-  }
-  pool->copied_bytes += pool->n_layers * 2 * used * d * sizeof *to;
-}
-
-
 /* The block that holds position `length` must be this timeline's alone. */
-static bool own_last_block (dc_timeline *t, dc_pool *pool) {
-  size_t used = t->length % DC_TILE, last = t->length / DC_TILE;
+static bool own_last_block (dc_track *t, dc_pool *pool, dc_shelf *shelf,
+                            size_t length) {
+  size_t used = length % DC_TILE, last = length / DC_TILE;
   if (used == 0 || t->blocks[last]->refs == 1) return true;
-  dc_block *copy = take_block(pool);
+  dc_block *copy = take_block(pool, shelf);
   if (copy == NULL) return false;
-  copy_positions(pool, copy->data, t->blocks[last]->data, used);
-  release_block(pool, t->blocks[last]);
+  copy_positions(pool, shelf, copy->data, t->blocks[last]->data, used);
+  release_block(shelf, t->blocks[last]);
   t->blocks[last] = copy;
   return true;
 }
 
 
-bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
-  size_t wanted = (t->length + n + DC_TILE - 1) / DC_TILE;
-  if (n == 0) return true;
-  if (!grow_list(t, wanted) || !own_last_block(t, pool)) return false;
+static bool reserve_track (dc_track *t, dc_pool *pool, dc_shelf *shelf,
+                           size_t length, size_t n) {
+  size_t wanted = (length + n + DC_TILE - 1) / DC_TILE;
+  if (shelf->n_layers == 0) return true;
+  if (!grow_list(t, wanted) || !own_last_block(t, pool, shelf, length))
+    return false;
   while (t->n_blocks < wanted) {
-    dc_block *block = take_block(pool);
+    dc_block *block = take_block(pool, shelf);
     if (block == NULL) return false;
     t->blocks[t->n_blocks++] = block;
   }
@@ -102,36 +130,94 @@ bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
 }
 
 
-bool dc_timeline_share (dc_timeline *to, const dc_timeline *from) {
-  size_t n = (from->length + DC_TILE - 1) / DC_TILE;
+static bool share_track (dc_track *to, const dc_track *from, size_t length) {
+  size_t n = (length + DC_TILE - 1) / DC_TILE;
+  if (from->n_blocks == 0) return true;
   if (!grow_list(to, n)) return false;
   for (size_t i = 0; i < n; i++) {
     to->blocks[i] = from->blocks[i];
-    to->blocks[i]->refs++;
+    if (to->blocks[i] != NULL) to->blocks[i]->refs++;
   }
   to->n_blocks = n;
+  to->n_gone = from->n_gone;
+  return true;
+}
+
+
+static void shorten_track (dc_track *t, dc_shelf *shelf, size_t keep) {
+  while (t->n_blocks > keep) release_block(shelf, t->blocks[--t->n_blocks]);
+  if (t->n_gone > keep) t->n_gone = keep;
+}
+
+
+void dc_track_store (const dc_pool *pool, const dc_track *track, size_t at,
+                     size_t slot, const float *k, const float *v) {
+  float *keys = dc_tile_keys(pool, track, at, slot) + at % DC_TILE;
+  for (size_t i = 0; i < pool->d_keys; i++) keys[i * DC_TILE] = k[i];
+  memcpy(dc_tile_values(pool, track, at, slot) +
+           at % DC_TILE * pool->d_values,
+         v, pool->d_values * sizeof *v);
+}
+
+
+/* ---- timelines -------------------------------------------------------------- */
+
+bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
+  if (n == 0) return true;
+  for (int r = 0; r < DC_REACHES; r++)
+    if (!reserve_track(&t->tracks[r], pool, &pool->shelves[r], t->length, n))
+      return false;
+  return true;
+}
+
+
+/* The first position that the one at n sees. */
+static size_t first_seen (const dc_pool *pool, size_t n) {
+  return n + 1 > pool->window ? n + 1 - pool->window : 0;
+}
+
+
+void dc_timeline_extend (dc_timeline *t, dc_pool *pool, size_t n) {
+  dc_track *track = &t->tracks[DC_WINDOWED];
+  t->length += n;
+  if (t->length < DC_SLACK) return;
+  size_t gone = first_seen(pool, t->length - DC_SLACK) / DC_TILE;
+  for (; track->n_gone < gone && track->n_gone < track->n_blocks;
+       track->n_gone++) {
+    release_block(&pool->shelves[DC_WINDOWED], track->blocks[track->n_gone]);
+    track->blocks[track->n_gone] = NULL;
+  }
+}
+
+
+bool dc_timeline_share (dc_timeline *to, const dc_timeline *from) {
+  for (int r = 0; r < DC_REACHES; r++)
+    if (!share_track(&to->tracks[r], &from->tracks[r], from->length))
+      return false;
   to->length = from->length;
   return true;
 }
 
 
+bool dc_timeline_holds (const dc_timeline *t, const dc_pool *pool, size_t n) {
+  size_t held = t->tracks[DC_WINDOWED].n_gone * DC_TILE;
+  return n == 0 || n >= t->length || first_seen(pool, n) >= held;
+}
+
+
 void dc_timeline_truncate (dc_timeline *t, dc_pool *pool, size_t n) {
   if (n >= t->length) return;
-  size_t keep = (n + DC_TILE - 1) / DC_TILE;
-  while (t->n_blocks > keep) release_block(pool, t->blocks[--t->n_blocks]);
+  for (int r = 0; r < DC_REACHES; r++)
+    shorten_track(&t->tracks[r], &pool->shelves[r],
+                  (n + DC_TILE - 1) / DC_TILE);
   t->length = n;
 }
 
 
 void dc_timeline_clear (dc_timeline *t, dc_pool *pool) {
-  while (t->n_blocks > 0) release_block(pool, t->blocks[--t->n_blocks]);
-  dc_free(t->blocks);
+  for (int r = 0; r < DC_REACHES; r++) {
+    shorten_track(&t->tracks[r], &pool->shelves[r], 0);
+    dc_free(t->tracks[r].blocks);
+  }
   memset(t, 0, sizeof *t);
-}
-
-
-void dc_tile_store (float *tile, size_t position, const float *k,
-                    const float *v, size_t d_model) {
-  for (size_t i = 0; i < d_model; i++) tile[i * DC_TILE + position] = k[i];
-  memcpy(tile + (DC_TILE + position) * d_model, v, d_model * sizeof *v);
 }

@@ -2,22 +2,44 @@
 ** decoder.c: the decoder, for any number of timelines at once.
 **
 ** The new tokens of all timelines lie packed one behind the other. A token
-** sees its own timeline up to and with itself, and the whole of its source.
+** sees its own timeline up to and with itself, or a window of it, and the
+** whole of its source if there is one.
+**
+** Long feeds go through in slices, so that a prompt of thousands of tokens
+** needs the activations of a few hundred. Where a slice ends cannot show: a
+** token reads what is in its timeline, whenever it was put there.
 */
 #include "model/model.h"
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/threads.h"
 #include "model/outputs.h"
 #include "model/taps.h"
 
+#define ROWS_AT_ONCE 256
+
+/* A run of tokens that goes through the layers together: parts of feeds. */
+typedef struct slice {
+  dc_feed *parts;  /* [count], some of 0 tokens */
+  dc_taps *taps;   /* [count]: what the parts' taps point to */
+  size_t count;
+} slice;
+
+
+static void free_slice (slice *s) {
+  dc_free(s->parts);
+  dc_free(s->taps);
+}
+
 
 /* Room for everything first, so that a failure changes nothing. */
-static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
+static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
                      size_t *total, dc_error *err) {
   size_t n = 0, keys = 0, last = 0;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < s->count; i++) {
+    const dc_timeline *source = steps[i].source;
     size_t end = steps[i].timeline->length + steps[i].n;
     if (end > m->context)
       return dc_fail(err, "a row of %zu tokens would exceed the context of %zu",
@@ -25,94 +47,171 @@ static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
     n += steps[i].n;
     last = end > last ? end : last;
     keys = end > keys ? end : keys;
-    if (steps[i].source->length > keys) keys = steps[i].source->length;
+    if (source != NULL && source->length > keys) keys = source->length;
   }
+  size_t rows = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   int threads = m->threads > 0 ? m->threads : dc_threads();
-  bool ok = dc_weights_positions(&m->weights, &m->hp, last) &&
-            dc_batch_reserve(&m->batch, &m->hp, n, keys, threads) &&
-            dc_outputs_reserve(m, n);
-  for (size_t i = 0; ok && i < count; i++)
+  s->parts = dc_alloc_array(s->count, sizeof *s->parts);
+  s->taps = dc_alloc_array(s->count, sizeof *s->taps);
+  bool ok = s->parts != NULL && s->taps != NULL &&
+            dc_weights_positions(&m->weights, last + dc_first_place(&m->hp)) &&
+            dc_batch_reserve(&m->batch, &m->hp, rows, keys, threads) &&
+            dc_outputs_reserve(m, rows);
+  for (size_t i = 0; ok && i < s->count; i++)
     ok = dc_timeline_reserve(steps[i].timeline, &m->pool, steps[i].n);
   *total = n;
   return ok || dc_fail(err, "not enough memory to decode %zu tokens", n);
 }
 
 
-static void start_batch (dc_model *m, const dc_feed *steps, size_t count) {
+/* Tokens from..from+n-1 of a feed. */
+static void cut_part (slice *s, size_t i, const dc_feed *step, size_t from,
+                      size_t n, size_t d_model) {
+  dc_feed *part = &s->parts[i];
+  *part = *step;
+  part->ids += from;
+  part->n = n;
+  part->more = from + n < step->n;
+  if (step->every) part->out += from;
+  if (step->taps == NULL) return;
+  dc_taps *taps = &s->taps[i];
+  *taps = *step->taps;
+  if (taps->hidden != NULL) taps->hidden += from * d_model;
+  if (taps->attention != NULL) taps->attention += from * step->source->length;
+  if (part->more) taps->n_layers = 0;
+  part->taps = taps;
+}
+
+
+static void start_batch (dc_model *m, const slice *s) {
   dc_batch *b = &m->batch;
-  for (size_t i = 0, row = 0; i < count; i++) {
-    const dc_timeline *t = steps[i].timeline, *s = steps[i].source;
-    for (size_t j = 0; j < steps[i].n; j++, row++) {
+  size_t row = 0;
+  b->pool = &m->pool;
+  for (size_t i = 0; i < s->count; i++) {
+    const dc_feed *part = &s->parts[i];
+    for (size_t j = 0; j < part->n; j++, row++) {
+      size_t at = part->timeline->length + j;
+      size_t place = at + dc_first_place(&m->hp);
       dc_embed(b, row, &m->weights.embedding, m->weights.decoder.positions,
-               steps[i].ids[j], t->length + j);
-      b->views[row] = (dc_view){t->blocks, t->length + j + 1};
-      b->sources[row] = (dc_view){s->blocks, s->length};
+               part->ids[j], place);
+      b->views[row] = (dc_view){part->timeline, at + 1, place, NULL};
+      if (part->source != NULL)
+        b->sources[row] =
+          (dc_view){part->source, part->source->length, 0, NULL};
     }
   }
+  b->n = row;
   dc_norm_rows(b, b->x, &m->weights.decoder.embedding_norm);
 }
 
 
-static void append_keys_and_values (dc_batch *b, const dc_feed *steps,
-                                    size_t count, size_t layer) {
-  size_t d = b->hp->d_model;
-  for (size_t i = 0, row = 0; i < count; i++)
-    for (size_t j = 0; j < steps[i].n; j++, row++) {
-      size_t at = steps[i].timeline->length + j;
-      float *block = steps[i].timeline->blocks[at / DC_TILE]->data;
-      dc_tile_store(block + dc_tile_offset(layer, d), at % DC_TILE,
-                    b->k + row * d, b->v + row * d, d);
+static void append_keys_and_values (dc_batch *b, const slice *s,
+                                    const dc_layer *layer) {
+  const float *k = b->k, *v = b->v;
+  for (size_t i = 0; i < s->count; i++)
+    for (size_t j = 0; j < s->parts[i].n; j++) {
+      const dc_timeline *t = s->parts[i].timeline;
+      dc_track_store(b->pool, &t->tracks[layer->reach], t->length + j,
+                     layer->slot, k, v);
+      k += b->pool->d_keys;
+      v += b->pool->d_values;
     }
 }
 
 
-static void decoder_layer (dc_batch *b, const dc_layer *layer, size_t i,
-                           const dc_feed *steps, size_t count) {
+static const dc_table *rope_of (const dc_model *m, const dc_layer *layer) {
+  const dc_weights *w = &m->weights;
+  bool own = layer->reach == DC_WINDOWED && w->window_rope.columns > 0;
+  return own ? &w->window_rope : &w->rope;
+}
+
+
+static void decoder_layer (dc_model *m, const slice *s,
+                           const dc_layer *layer) {
+  dc_batch *b = &m->batch;
+  const dc_stack *stack = &m->weights.decoder;
+
   dc_enter(b, &layer->self.norm);
+  if (m->hp.parallel) dc_enter_later(b, &layer->ffn_norm);
   dc_project(b, &layer->self, true);
-  append_keys_and_values(b, steps, count, i);
-  dc_attend(b, &layer->self, b->views, i, b->hp->decoder.n_heads);
-  dc_leave(b, &layer->self.norm);
+  dc_norm_heads(b, &layer->self, &stack->sizes);
+  dc_rotate(b, rope_of(m, layer), &stack->sizes);
+  append_keys_and_values(b, s, layer);
+  dc_attend(b, &layer->self, b->views, layer, &stack->sizes, stack->biases);
+  dc_leave(b, &layer->self.norm, &layer->self.post_norm);
 
-  dc_enter(b, &layer->cross.norm);
-  dc_project(b, &layer->cross, false);
-  dc_tap_attention(b, steps, count, (uint32_t)i);
-  dc_attend(b, &layer->cross, b->sources, i, b->hp->decoder.n_heads);
-  dc_leave(b, &layer->cross.norm);
+  if (!m->hp.arch->causal) {
+    dc_enter(b, &layer->cross.norm);
+    dc_project(b, &layer->cross, false);
+    dc_tap_attention(b, s->parts, s->count, layer);
+    dc_attend(b, &layer->cross, b->sources, layer, &stack->sizes, NULL);
+    dc_leave(b, &layer->cross.norm, &layer->cross.post_norm);
+  }
 
-  dc_enter(b, &layer->ffn_norm);
+  if (m->hp.parallel) dc_enter_now(b);
+  else dc_enter(b, &layer->ffn_norm);
   dc_feed_forward(b, layer);
-  dc_leave(b, &layer->ffn_norm);
+  dc_leave(b, &layer->ffn_norm, &layer->ffn_post_norm);
 }
 
 
 /* The scores of the rows of x that are asked for. */
-static void score (dc_model *m, const dc_feed *steps, size_t count) {
+static void score (dc_model *m, const slice *s) {
   const float *x = m->batch.x;
-  size_t d = m->hp.d_model;
-  for (size_t i = 0; i < count; i++)
-    for (size_t j = 0; j < steps[i].n; j++, x += d)
-      if (steps[i].every || j + 1 == steps[i].n)
-        dc_outputs_add(m, x, steps[i].out[steps[i].every ? j : 0]);
+  for (size_t i = 0; i < s->count; i++) {
+    const dc_feed *part = &s->parts[i];
+    for (size_t j = 0; j < part->n; j++, x += m->hp.d_model)
+      if (part->every || (j + 1 == part->n && !part->more))
+        dc_outputs_add(m, x, part->out[part->every ? j : 0]);
+  }
   dc_outputs_flush(m);
+}
+
+
+static void run_slice (dc_model *m, const slice *s) {
+  const dc_stack *stack = &m->weights.decoder;
+  dc_batch *b = &m->batch;
+  start_batch(m, s);
+  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
+    dc_tap_layer(m, s->parts, s->count, i);
+    decoder_layer(m, s, &stack->layers[i]);
+  }
+  dc_norm_rows(b, b->x, &stack->output_norm);
+  dc_tap_hidden(b, s->parts, s->count);
+  score(m, s);
+  for (size_t i = 0; i < s->count; i++)
+    dc_timeline_extend(s->parts[i].timeline, &m->pool, s->parts[i].n);
+}
+
+
+/* The next tokens of the feeds, from token *from of feed *step on. */
+static void fill_slice (slice *s, const dc_feed *steps, size_t d_model,
+                        size_t *step, size_t *from) {
+  size_t left = ROWS_AT_ONCE;
+  memset(s->parts, 0, s->count * sizeof *s->parts);
+  for (size_t i = 0; i < s->count; i++) s->parts[i].timeline = steps[i].timeline;
+  while (*step < s->count && left > 0) {
+    size_t rest = steps[*step].n - *from;
+    size_t n = rest < left ? rest : left;
+    cut_part(s, *step, &steps[*step], *from, n, d_model);
+    left -= n;
+    *from += n;
+    if (n < rest) return;
+    *from = 0;
+    (*step)++;
+  }
 }
 
 
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
                 dc_error *err) {
-  const dc_stack *stack = &m->weights.decoder;
-  dc_batch *b = &m->batch;
-  size_t total = 0;
-  if (!prepare(m, steps, count, &total, err)) return false;
-  if (total == 0) return true;
-  start_batch(m, steps, count);
-  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
-    dc_tap_layer(m, steps, count, i);
-    decoder_layer(b, &stack->layers[i], i, steps, count);
+  slice s = {.count = count};
+  size_t total = 0, step = 0, from = 0;
+  bool ok = prepare(m, steps, &s, &total, err);
+  while (ok && step < count) {
+    fill_slice(&s, steps, m->hp.d_model, &step, &from);
+    run_slice(m, &s);
   }
-  dc_norm_rows(b, b->x, &stack->output_norm);
-  dc_tap_hidden(b, steps, count);
-  score(m, steps, count);
-  for (size_t i = 0; i < count; i++) steps[i].timeline->length += steps[i].n;
-  return true;
+  free_slice(&s);
+  return ok;
 }

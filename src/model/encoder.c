@@ -12,7 +12,9 @@
 #include "base/memory.h"
 #include "base/threads.h"
 
-/* The tiles of a batch of sequences: a block list for each, in one layer at a
+#define ROWS_AT_ONCE 256
+
+/* The tiles of a batch of sequences: a timeline for each, in one layer at a
    time (a pool of one layer). */
 typedef struct tiles {
   dc_pool pool;
@@ -31,7 +33,10 @@ static void free_tiles (tiles *t) {
 
 static bool make_tiles (tiles *t, dc_model *m, const dc_sequence *sequences,
                         size_t count) {
-  dc_pool_init(&t->pool, 1, m->hp.d_model);
+  const dc_stack_sizes *s = &m->hp.encoder;
+  size_t layers[DC_REACHES] = {[DC_FULL] = 1};
+  dc_pool_init(&t->pool, layers, (size_t)s->n_kv_heads * s->d_key,
+               (size_t)s->n_kv_heads * s->d_value, 0);
   t->count = count;
   t->timelines = dc_alloc_array(count, sizeof *t->timelines);
   if (t->timelines == NULL) return false;
@@ -45,37 +50,46 @@ static bool make_tiles (tiles *t, dc_model *m, const dc_sequence *sequences,
 static void start_batch (dc_model *m, const dc_sequence *sequences,
                          const tiles *t) {
   dc_batch *b = &m->batch;
-  for (size_t i = 0, row = 0; i < t->count; i++)
-    for (size_t j = 0; j < sequences[i].n; j++, row++) {
+  b->pool = &t->pool;
+  for (size_t i = 0, row = 0; i < t->count; i++) {
+    const dc_sequence *s = &sequences[i];
+    for (size_t j = 0; j < s->n; j++, row++) {
       dc_embed(b, row, &m->weights.embedding, m->weights.encoder.positions,
-               sequences[i].ids[j], sequences[i].slots[j]);
-      b->views[row] = (dc_view){t->timelines[i].blocks, sequences[i].n};
+               s->ids[j], s->places[j]);
+      b->views[row] =
+        (dc_view){&t->timelines[i], s->n, s->places[j], s->places};
     }
+  }
   dc_norm_rows(b, b->x, &m->weights.encoder.embedding_norm);
 }
 
 
-static void store_keys_and_values (dc_batch *b, const tiles *t,
+static void store_keys_and_values (dc_batch *b, const dc_layer *layer,
+                                   const tiles *t,
                                    const dc_sequence *sequences) {
-  size_t d = b->hp->d_model;
-  for (size_t i = 0, row = 0; i < t->count; i++)
-    for (size_t j = 0; j < sequences[i].n; j++, row++)
-      dc_tile_store(t->timelines[i].blocks[j / DC_TILE]->data, j % DC_TILE,
-                    b->k + row * d, b->v + row * d, d);
+  const float *k = b->k, *v = b->v;
+  for (size_t i = 0; i < t->count; i++)
+    for (size_t j = 0; j < sequences[i].n; j++) {
+      dc_track_store(&t->pool, &t->timelines[i].tracks[layer->reach], j,
+                     layer->slot, k, v);
+      k += t->pool.d_keys;
+      v += t->pool.d_values;
+    }
 }
 
 
-static void encoder_layer (dc_batch *b, const dc_layer *layer, const tiles *t,
+static void encoder_layer (dc_batch *b, const dc_stack *stack,
+                           const dc_layer *layer, const tiles *t,
                            const dc_sequence *sequences) {
   dc_enter(b, &layer->self.norm);
   dc_project(b, &layer->self, true);
-  store_keys_and_values(b, t, sequences);
-  dc_attend(b, &layer->self, b->views, 0, b->hp->encoder.n_heads);
-  dc_leave(b, &layer->self.norm);
+  store_keys_and_values(b, layer, t, sequences);
+  dc_attend(b, &layer->self, b->views, layer, &stack->sizes, stack->biases);
+  dc_leave(b, &layer->self.norm, &layer->self.post_norm);
 
   dc_enter(b, &layer->ffn_norm);
   dc_feed_forward(b, layer);
-  dc_leave(b, &layer->ffn_norm);
+  dc_leave(b, &layer->ffn_norm, &layer->ffn_post_norm);
 }
 
 
@@ -89,6 +103,15 @@ static void scatter (const dc_batch *b, const dc_sequence *sequences,
 }
 
 
+void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
+                       size_t *places) {
+  bool skip = hp->positions == DC_SINUSOIDAL_SKIP;
+  size_t next = dc_first_place(hp);
+  for (size_t i = 0; i < n; i++)
+    places[i] = skip && (uint32_t)ids[i] == hp->pad ? hp->pad : next++;
+}
+
+
 bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
                 dc_error *err) {
   const dc_stack *stack = &m->weights.encoder;
@@ -98,19 +121,19 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
     size_t n = sequences[i].n;
     total += n;
     longest = n > longest ? n : longest;
-    if (n > 0 && sequences[i].slots[n - 1] >= last)
-      last = sequences[i].slots[n - 1] + 1;
+    for (size_t j = 0; j < n; j++)
+      if (sequences[i].places[j] >= last) last = sequences[i].places[j] + 1;
   }
   if (total == 0) return true;
   int threads = m->threads > 0 ? m->threads : dc_threads();
   tiles t = {0};
   bool ok = make_tiles(&t, m, sequences, count) &&
-            dc_weights_positions(&m->weights, &m->hp, last) &&
+            dc_weights_positions(&m->weights, last) &&
             dc_batch_reserve(b, &m->hp, total, longest, threads);
   if (ok) {
     start_batch(m, sequences, &t);
     for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
-      encoder_layer(b, &stack->layers[i], &t, sequences);
+      encoder_layer(b, stack, &stack->layers[i], &t, sequences);
     dc_norm_rows(b, b->x, &stack->output_norm);
     scatter(b, sequences, count);
   }
@@ -119,24 +142,34 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
 }
 
 
+/* The keys and values of rows at..at+n-1 in one layer. */
+static void read_source (dc_model *m, dc_timeline *source,
+                         const dc_layer *layer, const float *rows, size_t at,
+                         size_t n) {
+  dc_batch *b = &m->batch;
+  const dc_linear *const w[] = {&layer->cross.k, &layer->cross.v};
+  float *const out[] = {b->k, b->v};
+  dc_linear_apply_all(w, out, 2, rows + at * m->hp.d_model, n, &b->scratch,
+                      b->threads);
+  for (size_t j = 0; j < n; j++)
+    dc_track_store(&m->pool, &source->tracks[layer->reach], at + j,
+                   layer->slot, b->k + j * m->pool.d_keys,
+                   b->v + j * m->pool.d_values);
+}
+
+
 bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
                      size_t n, dc_error *err) {
-  dc_batch *b = &m->batch;
-  size_t d = m->hp.d_model;
+  const dc_stack *stack = &m->weights.decoder;
+  size_t some = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   int threads = m->threads > 0 ? m->threads : dc_threads();
   if (!dc_timeline_reserve(source, &m->pool, n) ||
-      !dc_batch_reserve(b, &m->hp, n, 1, threads))
+      !dc_batch_reserve(&m->batch, &m->hp, some, 1, threads))
     return dc_fail(err, "not enough memory for a source of %zu tokens", n);
-  for (uint32_t i = 0; i < m->hp.decoder.n_layers; i++) {
-    const dc_attention *cross = &m->weights.decoder.layers[i].cross;
-    const dc_linear *const w[] = {&cross->k, &cross->v};
-    float *const out[] = {b->k, b->v};
-    if (n > 0)
-      dc_linear_apply_all(w, out, 2, rows, n, &b->scratch, b->threads);
-    for (size_t j = 0; j < n; j++)
-      dc_tile_store(source->blocks[j / DC_TILE]->data + dc_tile_offset(i, d),
-                    j % DC_TILE, b->k + j * d, b->v + j * d, d);
-  }
+  for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
+    for (size_t at = 0; at < n; at += some)
+      read_source(m, source, &stack->layers[i], rows, at,
+                  n - at < some ? n - at : some);
   source->length = n;
   return true;
 }

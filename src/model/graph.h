@@ -10,28 +10,33 @@
 #include "model/cache.h"
 #include "model/weights.h"
 
-/* What one token sees: the first n_keys positions of some blocks. */
+/* What one token sees: the first n_keys positions of a timeline, or in
+   windowed layers the last of these. */
 typedef struct dc_view {
-  dc_block *const *blocks;
+  const dc_timeline *timeline;
   size_t n_keys;
+  size_t place;          /* the token's own position */
+  const size_t *places;  /* [n_keys]: those of the keys; NULL: 0, 1, 2, ... */
 } dc_view;
 
-/* The rows of a batch in flight; everything is [n, d_model] but wide. */
+/* The rows of a batch in flight. */
 typedef struct dc_batch {
   const dc_hparams *hp;
+  const dc_pool *pool;   /* whose blocks the views lie in */
   size_t n, max_n;
-  float *x;            /* the residual stream */
-  float *h;            /* what goes into and comes out of a sublayer */
-  float *q, *k, *v;
-  float *wide;         /* [n, largest d_ff] */
-  dc_view *views;      /* [n]: self-attention */
-  dc_view *sources;    /* [n]: cross-attention */
-  float *scores;       /* [max_threads, max_keys] and tile pointers */
-  const float **tiles; /* [max_threads, 2 * max_tiles] */
+  float *x;              /* [n, d_model]: the residual stream */
+  float *h;              /* [n, d_model]: into and out of a sublayer */
+  float *q, *k, *v;      /* [n, all heads] */
+  float *wide;           /* [n, largest d_ff or all heads' values] */
+  float *gate;           /* [n, d_ff or d_model] */
+  dc_view *views;        /* [n]: self-attention */
+  dc_view *sources;      /* [n]: cross-attention */
+  float *scores;         /* [max_threads, 2 * max_keys]: scores and biases */
+  const float **tiles;   /* [max_threads, 2 * max_tiles] */
   size_t max_keys;
   int max_threads;
   dc_scratch scratch;
-  int threads;         /* budget of this pass, at most max_threads */
+  int threads;           /* budget of this pass, at most max_threads */
 } dc_batch;
 
 /* Room for n tokens that see at most n_keys positions, to be worked on by at
@@ -40,31 +45,51 @@ bool dc_batch_reserve (dc_batch *b, const dc_hparams *hp, size_t n,
                        size_t n_keys, int threads);
 void dc_batch_free (dc_batch *b);
 
-/* Row i of x = embedding of id * scale + position. */
+/* Row i of x = embedding of id * scale, plus row `place` of the stack's
+   positions if it has some. */
 void dc_embed (dc_batch *b, size_t i, const dc_matrix *embedding,
-               const float *positions, int32_t id, size_t position);
+               const float *positions, int32_t id, size_t place);
 
-/* Before and after each sublayer: h = x or norm(x); x = x + h, normed after
-   it in a post-norm model. */
+/* In front of a sublayer: h = x, normed in a pre-norm model. */
 void dc_enter (dc_batch *b, const dc_norm *norm);
-void dc_leave (dc_batch *b, const dc_norm *norm);
 
-/* Rows of `rows` normed in place, if there is such a norm. */
+/* Behind it: x = x + h. `post` norms h before, if there is such a norm; in a
+   post-norm model `norm` norms x after. */
+void dc_leave (dc_batch *b, const dc_norm *norm, const dc_norm *post);
+
+/* Where two sublayers read the same x: what dc_enter would make of it for the
+   second is kept, and becomes its h. */
+void dc_enter_later (dc_batch *b, const dc_norm *norm);
+void dc_enter_now (dc_batch *b);
+
+/* Rows of d_model normed in place, if there is such a norm. */
 void dc_norm_rows (dc_batch *b, float *rows, const dc_norm *norm);
 
 /* q, k, v = h's projections; k and v may be left out (cross-attention). */
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values);
 
-/* What a query times a key is multiplied by. */
-static inline float dc_attention_scale (size_t d_head) {
-  return (float)(1.0 / __builtin_sqrt((double)d_head));
+/* q and k are normed head by head, if the attention has such norms, and turned
+   by their positions, if there is a table of them. */
+void dc_norm_heads (dc_batch *b, const dc_attention *a,
+                    const dc_stack_sizes *sizes);
+void dc_rotate (dc_batch *b, const dc_table *rope,
+                const dc_stack_sizes *sizes);
+
+/* h = heads(q against the views' tiles of this layer), then the projection.
+   biases: those of the stack, or NULL. */
+void dc_attend (dc_batch *b, const dc_attention *a, const dc_view *views,
+                const dc_layer *layer, const dc_stack_sizes *sizes,
+                const float *biases);
+
+/* The first position that a view sees in a layer of this reach. */
+static inline size_t dc_first_key (const dc_batch *b, const dc_view *view,
+                                   dc_reach reach) {
+  size_t window = b->hp->window;
+  return reach == DC_WINDOWED && view->n_keys > window
+           ? view->n_keys - window : 0;
 }
 
-/* h = heads(q against the views' tiles of this layer), then a->o. */
-void dc_attend (dc_batch *b, const dc_attention *a, const dc_view *views,
-                size_t layer, size_t n_heads);
-
-/* h = down(activation(up(h))). */
+/* h = down(activation(up(h))), or down(activation(gate(h)) * up(h)). */
 void dc_feed_forward (dc_batch *b, const dc_layer *layer);
 
 #endif

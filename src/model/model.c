@@ -17,24 +17,36 @@ static bool vocabulary_fits (const dc_model *m, dc_error *err) {
 }
 
 
+static void make_pool (dc_model *m) {
+  const dc_stack *decoder = &m->weights.decoder;
+  const dc_stack_sizes *s = &decoder->sizes;
+  size_t layers[DC_REACHES] = {0};
+  for (uint32_t i = 0; i < s->n_layers; i++)
+    layers[decoder->layers[i].reach]++;
+  dc_pool_init(&m->pool, layers, (size_t)s->n_kv_heads * s->d_key,
+               (size_t)s->n_kv_heads * s->d_value, m->hp.window);
+}
+
+
 static bool load (dc_model *m, const char *path,
                   const dc_model_options *options, dc_error *err) {
-  if (!dc_gguf_open(&m->file, path, options->map, err) ||
+  if (!dc_gguf_open(&m->file, path, options->map, err)) return false;
+  if (!options->ids_only &&
       !dc_tokenizer_from_gguf(&m->tokenizer, m->file, err))
     return false;
   m->vocab_only = options->vocab_only;
   if (m->vocab_only)
     return m->tokenizer != NULL ||
            dc_fail(err, "%.400s: vocab_only: the file has no tokenizer", path);
-  if (!dc_hparams_read(&m->hp, m->file, err) ||
-      !dc_weights_bind(&m->weights, &m->hp, m->file, err))
-    return false;
-  if (!vocabulary_fits(m, err)) return false;
+  if (!dc_hparams_read(&m->hp, m->file, err)) return false;
   m->threads = options->threads;
   m->context = m->hp.context;
   if (options->context > 0 && options->context < m->context)
     m->context = options->context;
-  dc_pool_init(&m->pool, m->hp.decoder.n_layers, m->hp.d_model);
+  if (!dc_weights_bind(&m->weights, &m->hp, m->context, m->file, err) ||
+      !vocabulary_fits(m, err))
+    return false;
+  make_pool(m);
   return true;
 }
 

@@ -1,7 +1,7 @@
 /*
-** model.h: a loaded encoder-decoder, and the three things that it does:
-** encode sources, keep what the decoder needs of them, and score what follows
-** in any number of timelines at once.
+** model.h: a loaded model, and what it does: encode sources and keep what the
+** decoder needs of them (if it has an encoder), and score what follows in any
+** number of timelines at once.
 **
 ** One thread at a time may use a model and what belongs to it.
 */
@@ -38,14 +38,16 @@ typedef struct dc_model_options {
   size_t context;  /* 0: what the file says */
   int threads;     /* 0: the module's budget, at each step */
   bool map, vocab_only;
+  bool ids_only;   /* leave the tokenizer of the file alone */
 } dc_model_options;
 
-/* A sequence to encode. Row i of the output goes to out + slot[i] * d_model,
-   and the token stands at position slot[i] (packed: masked tokens are left
-   out, the others keep their places). */
+/* A sequence to encode. Row i of the output goes to out + slot[i] * d_model
+   (packed: masked tokens are left out, the others keep their slots and
+   places). */
 typedef struct dc_sequence {
   const int32_t *ids;
-  const size_t *slots;  /* [n], ascending */
+  const size_t *slots;   /* [n], ascending */
+  const size_t *places;  /* [n], by dc_number_places */
   size_t n;
   float *out;
 } dc_sequence;
@@ -66,12 +68,13 @@ typedef struct dc_taps {
    position after the last go to out[0], or of each to out[0..n-1]. */
 typedef struct dc_feed {
   dc_timeline *timeline;
-  const dc_timeline *source;
+  const dc_timeline *source;  /* NULL in a causal model */
   const int32_t *ids;
   size_t n;
   float **out;          /* [1] or, with `every`, [n] */
   const dc_taps *taps;  /* or NULL */
   bool every;
+  bool more;            /* a part of a feed: its last position is not scored */
 } dc_feed;
 
 
@@ -84,6 +87,11 @@ void dc_model_release (dc_model *m);
 /* Bytes of weights in the file. */
 size_t dc_model_weight_bytes (const dc_model *m);
 
+/* The places of the tokens of a whole sequence, masked ones included: 0, 1,
+   2, ..., or as the architecture numbers them. */
+void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
+                       size_t *places);
+
 /* Encodes the sequences, packed together; ids are in range, n >= 1 and slots
    below the context. False when memory is short. */
 bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
@@ -94,7 +102,7 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
 bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
                      size_t n, dc_error *err);
 
-/* Appends to each timeline and scores. All steps go through one pass. A
+/* Appends to each timeline and scores. All steps go through together. A
    timeline that would outgrow the context, or memory that is short, is an
    error before anything has changed. */
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,

@@ -42,12 +42,26 @@ void dc_outputs_add (dc_model *m, const float *x, float *out) {
 }
 
 
+/* cap * tanh(x / cap) */
+static void cap_rows (float *x, float cap, size_t n) {
+  const dc_kernels *k = dc_kernels_get();
+  k->scale(x, x, 1.0f / cap, n);
+  k->tanh(x, x, n);
+  k->scale(x, x, cap, n);
+}
+
+
 void dc_outputs_flush (dc_model *m) {
   dc_outputs *o = &m->outputs;
   size_t vocab = m->hp.n_vocab;
   if (o->n == 0) return;
+  if (m->weights.tied && m->hp.tied_scale != 1.0f)
+    dc_kernels_get()->scale(o->x, o->x, m->hp.tied_scale,
+                            o->n * m->hp.d_model);
   dc_linear_apply(&m->weights.output, o->scores, o->x, o->n, &m->batch.scratch,
                   m->batch.threads);
+  if (m->hp.output_cap > 0.0f)
+    cap_rows(o->scores, m->hp.output_cap, o->n * vocab);
   for (size_t i = 0; i < o->n; i++)
     memcpy(o->to[i], o->scores + i * vocab, vocab * sizeof *o->scores);
   o->n = 0;

@@ -27,27 +27,27 @@ void dc_tap_layer (dc_model *m, const dc_feed *steps, size_t count,
 }
 
 
-/* The weights that one head of one token gives to its view. */
+/* The weights that one head of one token gives to its source. */
 static void head_weights (const dc_batch *b, size_t row, size_t head,
-                          uint32_t layer, float *weights) {
+                          const dc_layer *layer, float *weights) {
+  const dc_stack_sizes *s = &b->hp->decoder;
   const dc_view *view = &b->sources[row];
-  size_t d = b->hp->d_model, d_head = d / b->hp->decoder.n_heads;
-  const float *q = b->q + row * d + head * d_head;
-  float scale = dc_attention_scale(d_head);
+  const dc_track *track = &view->timeline->tracks[layer->reach];
+  size_t d = s->d_key, shared = head / (s->n_heads / s->n_kv_heads);
+  const float *q = b->q + (row * s->n_heads + head) * d;
   for (size_t j = 0; j < view->n_keys; j++) {
-    const float *key = view->blocks[j / DC_TILE]->data +
-                       dc_tile_offset(layer, d) + head * d_head * DC_TILE +
-                       j % DC_TILE;
+    const float *key = dc_tile_keys(b->pool, track, j, layer->slot) +
+                       shared * d * DC_TILE + j % DC_TILE;
     float sum = 0.0f;
-    for (size_t i = 0; i < d_head; i++) sum += q[i] * key[i * DC_TILE];
-    weights[j] = sum * scale;
+    for (size_t i = 0; i < d; i++) sum += q[i] * key[i * DC_TILE];
+    weights[j] = sum * b->hp->score_scale;
   }
   dc_kernels_get()->softmax(weights, view->n_keys);
 }
 
 
 void dc_tap_attention (dc_batch *b, const dc_feed *steps, size_t count,
-                       uint32_t layer) {
+                       const dc_layer *layer) {
   size_t heads = b->hp->decoder.n_heads, row = 0;
   float share = 1.0f / (float)(heads * b->hp->decoder.n_layers);
   for (size_t i = 0; i < count; row += steps[i++].n) {

@@ -14,7 +14,7 @@ void dc_tap_layer (dc_model *m, const dc_feed *steps, size_t count,
 
 /* When the queries of its cross-attention are there: the weights. */
 void dc_tap_attention (dc_batch *b, const dc_feed *steps, size_t count,
-                       uint32_t layer);
+                       const dc_layer *layer);
 
 /* Behind the last norm: the hidden states. */
 void dc_tap_hidden (const dc_batch *b, const dc_feed *steps, size_t count);

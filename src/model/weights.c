@@ -9,12 +9,18 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/functions.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-typedef enum { NONE, D_MODEL, D_FF, VOCAB, CONTEXT } dim;
+typedef enum {
+  NONE, D_MODEL, D_FF, VOCAB, CONTEXT, QUERIES, KEYS, VALUES, HEADS_OUT,
+  D_KEY, HEADS, BUCKETS, ROPE_PAIRS
+} dim;
+
 typedef enum { LINEAR, MATRIX, NORM, TABLE } kind;
+
+/* Whether this model's file has the weight. */
+typedef dc_presence presence (const dc_hparams *hp);
 
 /* A weight's place in a struct, its name, what it is and its shape. LINEAR is
    a matrix and its bias, NORM weight and bias, TABLE a matrix of floats. */
@@ -23,79 +29,191 @@ typedef struct slot {
   const char *name;
   kind kind;
   dim rows, cols;
-  bool optional;
+  presence *when;  /* NULL: always */
+  presence *bias;  /* LINEAR only; NULL: optional */
 } slot;
 
 #define LAYER(field) offsetof(dc_layer, field)
 #define STACK(field) offsetof(dc_stack, field)
 #define MODEL(field) offsetof(dc_weights, field)
 
+
+/* ---- when ------------------------------------------------------------------- */
+
+static dc_presence if_true (bool yes) {
+  return yes ? DC_REQUIRED : DC_ABSENT;
+}
+
+static dc_presence qkv_bias (const dc_hparams *hp) {
+  return hp->arch->qkv_bias;
+}
+
+static dc_presence o_bias (const dc_hparams *hp) {
+  return hp->arch->o_bias;
+}
+
+static dc_presence ffn_bias (const dc_hparams *hp) {
+  return hp->arch->ffn_bias;
+}
+
+static dc_presence head_norms (const dc_hparams *hp) {
+  return if_true(hp->arch->head_norms);
+}
+
+static dc_presence sandwich (const dc_hparams *hp) {
+  return if_true(hp->arch->sandwich);
+}
+
+static dc_presence causal (const dc_hparams *hp) {
+  return if_true(hp->arch->causal);
+}
+
+static dc_presence seq2seq (const dc_hparams *hp) {
+  return if_true(!hp->arch->causal);
+}
+
+static dc_presence embedding_norm (const dc_hparams *hp) {
+  return hp->arch->embedding_norm;
+}
+
+static dc_presence output_norm (const dc_hparams *hp) {
+  return hp->arch->output_norm;
+}
+
+static dc_presence learned (const dc_hparams *hp) {
+  return if_true(hp->positions == DC_LEARNED);
+}
+
+static dc_presence relative (const dc_hparams *hp) {
+  return if_true(hp->positions == DC_RELATIVE);
+}
+
+static dc_presence rope (const dc_hparams *hp) {
+  return dc_has_rope(hp) ? DC_OPTIONAL : DC_ABSENT;
+}
+
+static dc_presence long_rope (const dc_hparams *hp) {
+  return if_true(dc_has_rope(hp) && hp->rope.scaling == DC_ROPE_LONG);
+}
+
+static dc_presence optional (const dc_hparams *hp) {
+  (void)hp;
+  return DC_OPTIONAL;
+}
+
+
+/* ---- tables ----------------------------------------------------------------- */
+
+/* Three matrices, or one with their rows one behind the other: attn_qkv. */
+static const slot qkv_slots[] = {
+  {LAYER(self.q), "attn_q", LINEAR, QUERIES, D_MODEL, NULL, qkv_bias},
+  {LAYER(self.k), "attn_k", LINEAR, KEYS, D_MODEL, NULL, qkv_bias},
+  {LAYER(self.v), "attn_v", LINEAR, VALUES, D_MODEL, NULL, qkv_bias},
+};
+
+/* The same: ffn_up. */
+static const slot gated_slots[] = {
+  {LAYER(gate), "ffn_gate", LINEAR, D_FF, D_MODEL, NULL, ffn_bias},
+  {LAYER(up), "ffn_up", LINEAR, D_FF, D_MODEL, NULL, ffn_bias},
+};
+
 static const slot layer_slots[] = {
-  {LAYER(self.q), "attn_q", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(self.k), "attn_k", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(self.v), "attn_v", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(self.o), "attn_o", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(self.norm), "attn_norm", NORM, D_MODEL, NONE, false},
-  {LAYER(up), "ffn_up", LINEAR, D_FF, D_MODEL, false},
-  {LAYER(down), "ffn_down", LINEAR, D_MODEL, D_FF, false},
-  {LAYER(ffn_norm), "ffn_norm", NORM, D_MODEL, NONE, false},
+  {LAYER(self.o), "attn_o", LINEAR, D_MODEL, HEADS_OUT, seq2seq, o_bias},
+  {LAYER(self.o), "attn_output", LINEAR, D_MODEL, HEADS_OUT, causal, o_bias},
+  {LAYER(self.norm), "attn_norm", NORM, D_MODEL, NONE, NULL, NULL},
+  {LAYER(self.post_norm), "post_attention_norm", NORM, D_MODEL, NONE, sandwich,
+   NULL},
+  {LAYER(self.q_norm), "attn_q_norm", NORM, D_KEY, NONE, head_norms, NULL},
+  {LAYER(self.k_norm), "attn_k_norm", NORM, D_KEY, NONE, head_norms, NULL},
+  {LAYER(down), "ffn_down", LINEAR, D_MODEL, D_FF, NULL, ffn_bias},
+  {LAYER(ffn_norm), "ffn_norm", NORM, D_MODEL, NONE, NULL, NULL},
+  {LAYER(ffn_post_norm), "post_ffw_norm", NORM, D_MODEL, NONE, sandwich, NULL},
 };
 
 static const slot cross_slots[] = {
-  {LAYER(cross.q), "cross_attn_q", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(cross.k), "cross_attn_k", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(cross.v), "cross_attn_v", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(cross.o), "cross_attn_o", LINEAR, D_MODEL, D_MODEL, false},
-  {LAYER(cross.norm), "cross_attn_norm", NORM, D_MODEL, NONE, false},
+  {LAYER(cross.q), "cross_attn_q", LINEAR, QUERIES, D_MODEL, NULL, qkv_bias},
+  {LAYER(cross.k), "cross_attn_k", LINEAR, KEYS, D_MODEL, NULL, qkv_bias},
+  {LAYER(cross.v), "cross_attn_v", LINEAR, VALUES, D_MODEL, NULL, qkv_bias},
+  {LAYER(cross.o), "cross_attn_o", LINEAR, D_MODEL, HEADS_OUT, NULL, o_bias},
+  {LAYER(cross.norm), "cross_attn_norm", NORM, D_MODEL, NONE, NULL, NULL},
 };
 
 static const slot stack_slots[] = {
-  {STACK(embedding_norm), "embd_norm", NORM, D_MODEL, NONE, true},
-  {STACK(output_norm), "output_norm", NORM, D_MODEL, NONE, true},
-};
-
-static const slot position_slot = {
-  STACK(positions), "position_embd", TABLE, CONTEXT, D_MODEL, false
+  {STACK(embedding_norm), "embd_norm", NORM, D_MODEL, NONE, embedding_norm,
+   NULL},
+  {STACK(output_norm), "output_norm", NORM, D_MODEL, NONE, output_norm, NULL},
+  {STACK(positions), "position_embd", TABLE, CONTEXT, D_MODEL, learned, NULL},
+  {STACK(relative), "blk.0.attn_rel_b", MATRIX, BUCKETS, HEADS, relative,
+   NULL},
 };
 
 static const slot model_slots[] = {
-  {MODEL(embedding), "token_embd", MATRIX, VOCAB, D_MODEL, false},
-  {MODEL(output), "output", LINEAR, VOCAB, D_MODEL, true},
+  {MODEL(embedding), "token_embd", MATRIX, VOCAB, D_MODEL, NULL, NULL},
+  {MODEL(output), "output", LINEAR, VOCAB, D_MODEL, optional, optional},
+  {MODEL(rope_factors), "rope_freqs", TABLE, NONE, ROPE_PAIRS, rope, NULL},
+  {MODEL(rope_long), "rope_factors_long", TABLE, NONE, ROPE_PAIRS, long_rope,
+   NULL},
+  {MODEL(rope_short), "rope_factors_short", TABLE, NONE, ROPE_PAIRS, long_rope,
+   NULL},
 };
+
+/* In files, but without a use: T5 v1.0 was saved with a bias that its
+   cross-attention never reads. */
+static const char *const ignored[] = {"dec.blk.0.cross_attn_rel_b.weight"};
+
+
+/* ---- one tensor -------------------------------------------------------------- */
 
 /* What the walk needs to know. */
 typedef struct binder {
   const dc_hparams *hp;
   const dc_gguf *file;
-  size_t d_ff;  /* of the stack at hand */
+  const dc_stack_sizes *sizes;  /* of the stack at hand */
   bool *used;   /* [n_tensors] */
   dc_error *err;
 } binder;
 
 
 static size_t size_of (const binder *b, dim d) {
+  const dc_stack_sizes *s = b->sizes;
   switch (d) {
     case D_MODEL: return b->hp->d_model;
-    case D_FF: return b->d_ff;
+    case D_FF: return s->d_ff;
     case VOCAB: return b->hp->n_vocab;
     case CONTEXT: return b->hp->context;
+    case QUERIES: return (size_t)s->n_heads * s->d_key;
+    case KEYS: return (size_t)s->n_kv_heads * s->d_key;
+    case VALUES: return (size_t)s->n_kv_heads * s->d_value;
+    case HEADS_OUT: return (size_t)s->n_heads * s->d_value;
+    case D_KEY: return s->d_key;
+    case HEADS: return s->n_heads;
+    case BUCKETS: return b->hp->n_buckets;
+    case ROPE_PAIRS: return b->hp->rope.dims / 2;
     default: return 1;
   }
+}
+
+
+static dc_presence when (const binder *b, presence *asked, dc_presence other) {
+  return asked != NULL ? asked(b->hp) : other;
 }
 
 
 /* The tensor `prefix name suffix` if it is there with that shape; *out is NULL
    if it is absent, which is an error unless optional. */
 static bool find (binder *b, const char *prefix, const char *name,
-                  const char *suffix, size_t rows, size_t cols, bool optional,
-                  const dc_gguf_tensor **out) {
+                  const char *suffix, size_t rows, size_t cols,
+                  dc_presence wanted, const dc_gguf_tensor **out) {
   char full[96];
+  *out = NULL;
+  if (wanted == DC_ABSENT) return true;  /* all_used will find it */
   snprintf(full, sizeof full, "%s%s%s", prefix, name, suffix);
   const dc_gguf_tensor *t = dc_gguf_tensor_find(b->file, full);
   *out = t;
   if (t == NULL)
-    return optional || dc_fail(b->err, "%.400s: tensor '%s' is missing",
-                               dc_gguf_path(b->file), full);
+    return wanted == DC_OPTIONAL ||
+           dc_fail(b->err, "%.400s: tensor '%s' is missing",
+                   dc_gguf_path(b->file), full);
   if (t->shape[0] != cols || t->shape[1] != rows || t->shape[2] != 1 ||
       t->shape[3] != 1)
     return dc_fail(b->err, "%.400s: tensor '%s' is %zux%zux%zux%zu, the "
@@ -114,9 +232,9 @@ static bool find (binder *b, const char *prefix, const char *name,
 /* Floats that are read as they lie: norms, biases, position tables. */
 static bool find_floats (binder *b, const char *prefix, const char *name,
                          const char *suffix, size_t rows, size_t cols,
-                         bool optional, const float **out) {
+                         dc_presence wanted, const float **out) {
   const dc_gguf_tensor *t;
-  if (!find(b, prefix, name, suffix, rows, cols, optional, &t)) return false;
+  if (!find(b, prefix, name, suffix, rows, cols, wanted, &t)) return false;
   if (t != NULL && t->type != DC_F32)
     return dc_fail(b->err, "%.400s: tensor '%s%s%s' is %s, must be f32",
                    dc_gguf_path(b->file), prefix, name, suffix,
@@ -126,39 +244,53 @@ static bool find_floats (binder *b, const char *prefix, const char *name,
 }
 
 
-static bool find_matrix (binder *b, const char *prefix, const slot *s,
+static bool find_matrix (binder *b, const char *prefix, const char *name,
+                         size_t rows, size_t cols, dc_presence wanted,
                          dc_matrix *out) {
   const dc_gguf_tensor *t;
-  size_t rows = size_of(b, s->rows), cols = size_of(b, s->cols);
-  if (!find(b, prefix, s->name, ".weight", rows, cols, s->optional, &t))
-    return false;
+  if (!find(b, prefix, name, ".weight", rows, cols, wanted, &t)) return false;
   if (t == NULL) return true;
   *out = (dc_matrix){t->data, (dc_type)t->type, rows, cols, 0};
   return dc_row_bytes(out->type, cols, &out->row_bytes) ||
          dc_fail(b->err, "%.400s: tensor '%s%s.weight': a row of %zu is not "
-                 "whole blocks", dc_gguf_path(b->file), prefix, s->name, cols);
+                 "whole blocks", dc_gguf_path(b->file), prefix, name, cols);
 }
 
+
+static bool find_linear (binder *b, const char *prefix, const char *name,
+                         size_t rows, size_t cols, dc_presence wanted,
+                         dc_presence bias, dc_linear *out) {
+  return find_matrix(b, prefix, name, rows, cols, wanted, &out->weight) &&
+         find_floats(b, prefix, name, ".bias", 1, rows, bias, &out->bias);
+}
+
+
+static bool find_norm (binder *b, const char *prefix, const slot *s,
+                       dc_presence wanted, dc_norm *out) {
+  size_t n = size_of(b, s->rows);
+  if (!find_floats(b, prefix, s->name, ".weight", 1, n, wanted, &out->weight))
+    return false;
+  dc_presence bias = out->weight == NULL || b->hp->arch->norm == DC_RMS_NORM
+                       ? DC_ABSENT : DC_REQUIRED;
+  return find_floats(b, prefix, s->name, ".bias", 1, n, bias, &out->bias);
+}
+
+
+/* ---- slots -------------------------------------------------------------------- */
 
 static bool bind_slot (binder *b, const char *prefix, const slot *s,
                        void *base) {
   void *at = (char *)base + s->offset;
-  size_t rows = size_of(b, s->rows);
+  size_t rows = size_of(b, s->rows), cols = size_of(b, s->cols);
+  dc_presence wanted = when(b, s->when, DC_REQUIRED);
+  if (wanted == DC_ABSENT) return true;
   switch (s->kind) {
-    case MATRIX:
-      return find_matrix(b, prefix, s, at);
-    case LINEAR:
-      return find_matrix(b, prefix, s, &((dc_linear *)at)->weight) &&
-             find_floats(b, prefix, s->name, ".bias", 1, rows, true,
-                         &((dc_linear *)at)->bias);
-    case NORM:
-      return find_floats(b, prefix, s->name, ".weight", 1, rows, s->optional,
-                         &((dc_norm *)at)->weight) &&
-             find_floats(b, prefix, s->name, ".bias", 1, rows, true,
-                         &((dc_norm *)at)->bias);
-    default:
-      return find_floats(b, prefix, s->name, ".weight", rows,
-                         size_of(b, s->cols), s->optional, at);
+    case MATRIX: return find_matrix(b, prefix, s->name, rows, cols, wanted, at);
+    case LINEAR: return find_linear(b, prefix, s->name, rows, cols, wanted,
+                                    when(b, s->bias, DC_OPTIONAL), at);
+    case NORM: return find_norm(b, prefix, s, wanted, at);
+    default: return find_floats(b, prefix, s->name, ".weight", rows, cols,
+                                wanted, at);
   }
 }
 
@@ -171,69 +303,99 @@ static bool bind_slots (binder *b, const char *prefix, const slot *slots,
 }
 
 
-static bool bind_layers (binder *b, const char *name, dc_stack *stack,
-                         bool cross) {
-  stack->layers = dc_alloc_array(stack->sizes.n_layers, sizeof(dc_layer));
-  if (stack->layers == NULL) return dc_fail(b->err, "not enough memory");
-  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
-    char prefix[32];
-    snprintf(prefix, sizeof prefix, "%s.blk.%u.", name, i);
-    dc_layer *layer = &stack->layers[i];
-    if (!bind_slots(b, prefix, layer_slots, COUNT(layer_slots), layer))
-      return false;
-    if (cross &&
-        !bind_slots(b, prefix, cross_slots, COUNT(cross_slots), layer))
-      return false;
+/* One tensor with the rows of all slots one behind the other. */
+static bool bind_fused (binder *b, const char *prefix, const char *name,
+                        const slot *slots, size_t n, void *base) {
+  size_t rows = 0, first = 0;
+  dc_linear whole = {.bias = NULL};
+  for (size_t i = 0; i < n; i++) rows += size_of(b, slots[i].rows);
+  if (!find_linear(b, prefix, name, rows, size_of(b, slots[0].cols),
+                   DC_REQUIRED, when(b, slots[0].bias, DC_OPTIONAL), &whole))
+    return false;
+  for (size_t i = 0; i < n; i++) {
+    dc_linear *part = (dc_linear *)(void *)((char *)base + slots[i].offset);
+    *part = whole;
+    part->weight.rows = size_of(b, slots[i].rows);
+    part->weight.data =
+      (const char *)whole.weight.data + first * whole.weight.row_bytes;
+    if (whole.bias != NULL) part->bias = whole.bias + first;
+    first += part->weight.rows;
   }
   return true;
 }
 
 
+static bool has_tensor (const binder *b, const char *prefix,
+                        const char *name) {
+  char full[96];
+  snprintf(full, sizeof full, "%s%s", prefix, name);
+  return dc_gguf_tensor_find(b->file, full) != NULL;
+}
+
+
+static bool bind_queries (binder *b, const char *prefix, dc_layer *layer) {
+  if (has_tensor(b, prefix, "attn_qkv.weight"))
+    return bind_fused(b, prefix, "attn_qkv", qkv_slots, COUNT(qkv_slots),
+                      layer);
+  return bind_slots(b, prefix, qkv_slots, COUNT(qkv_slots), layer);
+}
+
+
+static bool bind_feed_forward (binder *b, const char *prefix,
+                               dc_layer *layer) {
+  if (!b->hp->gated) return bind_slot(b, prefix, &gated_slots[1], layer);
+  if (has_tensor(b, prefix, "ffn_gate.weight"))
+    return bind_slots(b, prefix, gated_slots, COUNT(gated_slots), layer);
+  return bind_fused(b, prefix, "ffn_up", gated_slots, COUNT(gated_slots),
+                    layer);
+}
+
+
+static bool bind_layer (binder *b, const char *prefix, dc_layer *layer,
+                        bool cross) {
+  if (!bind_queries(b, prefix, layer) ||
+      !bind_slots(b, prefix, layer_slots, COUNT(layer_slots), layer) ||
+      !bind_feed_forward(b, prefix, layer))
+    return false;
+  return !cross ||
+         bind_slots(b, prefix, cross_slots, COUNT(cross_slots), layer);
+}
+
+
+/* `name`: "enc." or "dec.", or "" where there is one stack alone. */
 static bool bind_stack (binder *b, const char *name, dc_stack *stack,
                         bool cross) {
-  char prefix[16];
-  snprintf(prefix, sizeof prefix, "%s.", name);
-  b->d_ff = stack->sizes.d_ff;
-  if (!bind_slots(b, prefix, stack_slots, COUNT(stack_slots), stack) ||
-      !bind_layers(b, name, stack, cross))
+  b->sizes = &stack->sizes;
+  stack->layers = dc_alloc_array(stack->sizes.n_layers, sizeof(dc_layer));
+  if (stack->layers == NULL) return dc_fail(b->err, "not enough memory");
+  if (!bind_slots(b, name, stack_slots, COUNT(stack_slots), stack))
     return false;
-  return b->hp->positions == DC_SINUSOIDAL ||
-         bind_slot(b, prefix, &position_slot, stack);
-}
-
-
-/* Column j < d/2 of row `pos` is sin(pos / 10000^(2j/d)), column d/2 + j its
-   cosine ("Attention is all you need", in Marian's order of the columns). */
-static void fill_sinusoids (float *table, size_t n, size_t d) {
-  size_t half = (d + 1) / 2;
-  for (size_t j = 0; j < half; j++) {
-    double rate = 1.0 / dc_pow(10000.0, 2.0 * (double)j / (double)d);
-    for (size_t pos = 0; pos < n; pos++) {
-      double angle = (double)pos * rate;
-      table[pos * d + j] = (float)dc_sin(angle);
-      if (half + j < d) table[pos * d + half + j] = (float)dc_cos(angle);
-    }
+  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "%sblk.%u.", name, i);
+    if (!bind_layer(b, prefix, &stack->layers[i], cross)) return false;
   }
+  return true;
 }
 
 
-bool dc_weights_positions (dc_weights *w, const dc_hparams *hp, size_t n) {
-  if (hp->positions != DC_SINUSOIDAL || n <= w->n_sinusoids) return true;
-  size_t room = w->n_sinusoids < 64 ? 64 : w->n_sinusoids;
-  while (room < n) room *= 2;
-  if (room > hp->context) room = hp->context;
-  float *table = dc_alloc_array(room, hp->d_model * sizeof *table);
-  if (table == NULL) return false;
-  fill_sinusoids(table, room, hp->d_model);
-  dc_free(w->sinusoids);
-  w->sinusoids = table;
-  w->n_sinusoids = room;
-  w->encoder.positions = w->decoder.positions = table;
-  return true;
+/* Where the cache keeps the decoder's layers. The encoder's need none for
+   longer than they are computed: all are the first. */
+static void place_layers (dc_stack *decoder, const dc_hparams *hp) {
+  uint32_t n[DC_REACHES] = {0};
+  for (uint32_t i = 0; i < decoder->sizes.n_layers; i++) {
+    dc_layer *layer = &decoder->layers[i];
+    layer->reach = dc_is_windowed(hp, i) ? DC_WINDOWED : DC_FULL;
+    layer->slot = n[layer->reach]++;
+  }
 }
 
 
 static bool all_used (binder *b) {
+  for (size_t i = 0; i < COUNT(ignored); i++) {
+    const dc_gguf_tensor *t = dc_gguf_tensor_find(b->file, ignored[i]);
+    if (t != NULL) b->used[t - dc_gguf_tensor_at(b->file, 0)] = true;
+  }
   for (size_t i = 0; i < dc_gguf_n_tensors(b->file); i++)
     if (!b->used[i])
       return dc_fail(b->err, "%.400s: tensor '%.*s' is not one of a %s model",
@@ -245,24 +407,106 @@ static bool all_used (binder *b) {
 
 
 static bool bind_all (dc_weights *w, binder *b) {
+  bool alone = b->hp->arch->causal;
   w->encoder.sizes = b->hp->encoder;
   w->decoder.sizes = b->hp->decoder;
   if (!bind_slots(b, "", model_slots, COUNT(model_slots), w) ||
-      !bind_stack(b, "enc", &w->encoder, false) ||
-      !bind_stack(b, "dec", &w->decoder, true))
+      (!alone && !bind_stack(b, "enc.", &w->encoder, false)) ||
+      !bind_stack(b, alone ? "" : "dec.", &w->decoder, !alone))
     return false;
-  if (w->output.weight.data == NULL) w->output.weight = w->embedding;
+  place_layers(&w->decoder, b->hp);
+  w->tied = w->output.weight.data == NULL;
+  if (w->tied) w->output.weight = w->embedding;
   return all_used(b);
 }
 
 
-bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, const dc_gguf *file,
-                      dc_error *err) {
-  binder b = {hp, file, 0, NULL, err};
+/* ---- positions ----------------------------------------------------------------- */
+
+/* The biases of a stack spread over the distances. */
+static bool spread_biases (dc_stack *stack, const binder *b, bool both_ways) {
+  const dc_hparams *hp = b->hp;
+  int64_t far = hp->max_distance;
+  size_t heads = stack->sizes.n_heads, n = 2 * (size_t)far + 1;
+  float *row = dc_alloc_array(heads, sizeof *row);
+  stack->biases = dc_alloc_array(heads, n * sizeof *stack->biases);
+  bool ok = row != NULL && stack->biases != NULL;
+  for (int64_t i = -far; ok && i <= far; i++) {
+    size_t bucket = dc_relative_bucket(hp, i, both_ways);
+    const dc_matrix *m = &stack->relative;
+    dc_dequantize_row(m->type, row,
+                      (const char *)m->data + bucket * m->row_bytes, heads);
+    for (size_t h = 0; h < heads; h++)
+      stack->biases[h * n + (size_t)(i + far)] = row[h];
+  }
+  dc_free(row);
+  return ok || dc_fail(b->err, "not enough memory");
+}
+
+
+static bool check_factors (const binder *b, const char *name,
+                           const float *factors) {
+  for (size_t i = 0; factors != NULL && i < b->hp->rope.dims / 2; i++)
+    if (!(factors[i] >= 1e-6f && factors[i] <= 1e9f))
+      return dc_fail(b->err, "%.400s: tensor '%s.weight': factor %zu is not a "
+                     "number from 1e-6 to 1e9", dc_gguf_path(b->file), name,
+                     i);
+  return true;
+}
+
+
+static bool make_rope (dc_weights *w, const binder *b, size_t context) {
+  const dc_hparams *hp = b->hp;
+  const float *factors = w->rope_factors;
+  if (hp->rope.scaling == DC_ROPE_LONG)
+    factors = context > hp->rope.original_context ? w->rope_long
+                                                  : w->rope_short;
+  if (!check_factors(b, "rope_freqs", w->rope_factors) ||
+      !check_factors(b, "rope_factors_long", w->rope_long) ||
+      !check_factors(b, "rope_factors_short", w->rope_short))
+    return false;
+  bool ok = dc_table_of_rope(&w->rope, hp, false, factors);
+  if (ok && hp->window > 0 && hp->rope.window_base > 0.0f)
+    ok = dc_table_of_rope(&w->window_rope, hp, true, NULL);
+  return ok || dc_fail(b->err, "not enough memory");
+}
+
+
+static bool make_positions (dc_weights *w, const binder *b, size_t context) {
+  switch (b->hp->positions) {
+    case DC_SINUSOIDAL:
+    case DC_SINUSOIDAL_SKIP:
+      return dc_table_of_sinusoids(&w->sinusoids, b->hp) ||
+             dc_fail(b->err, "not enough memory");
+    case DC_RELATIVE:
+      return spread_biases(&w->encoder, b, true) &&
+             spread_biases(&w->decoder, b, false);
+    case DC_LEARNED:
+      return true;
+    default:
+      return make_rope(w, b, context);
+  }
+}
+
+
+bool dc_weights_positions (dc_weights *w, size_t n) {
+  if (!dc_table_reserve(&w->sinusoids, n) || !dc_table_reserve(&w->rope, n) ||
+      !dc_table_reserve(&w->window_rope, n))
+    return false;
+  if (w->sinusoids.columns > 0)
+    w->encoder.positions = w->decoder.positions = w->sinusoids.rows;
+  return true;
+}
+
+
+bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
+                      const dc_gguf *file, dc_error *err) {
+  binder b = {hp, file, &hp->decoder, NULL, err};
   memset(w, 0, sizeof *w);
   b.used = dc_alloc(dc_gguf_n_tensors(file) + 1);
-  bool ok = b.used != NULL ? bind_all(w, &b)
-                           : dc_fail(err, "not enough memory");
+  bool ok = b.used != NULL
+              ? bind_all(w, &b) && make_positions(w, &b, context)
+              : dc_fail(err, "not enough memory");
   dc_free(b.used);
   if (!ok) dc_weights_free(w);
   return ok;
@@ -272,6 +516,10 @@ bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, const dc_gguf *file,
 void dc_weights_free (dc_weights *w) {
   dc_free(w->encoder.layers);
   dc_free(w->decoder.layers);
-  dc_free(w->sinusoids);
+  dc_free(w->encoder.biases);
+  dc_free(w->decoder.biases);
+  dc_table_free(&w->sinusoids);
+  dc_table_free(&w->rope);
+  dc_table_free(&w->window_rope);
   memset(w, 0, sizeof *w);
 }

@@ -5,49 +5,60 @@
 #ifndef DC_WEIGHTS_H
 #define DC_WEIGHTS_H
 
-#include "model/arch.h"
+#include "model/cache.h"
+#include "model/positions.h"
 #include "tensor/linear.h"
 
 typedef struct dc_norm {
   const float *weight;  /* [d]; NULL: there is no such norm */
-  const float *bias;    /* [d] */
+  const float *bias;    /* [d] or NULL */
 } dc_norm;
 
 typedef struct dc_attention {
-  dc_linear q, k, v, o;  /* [d, d] */
-  dc_norm norm;
+  dc_linear q, k, v;       /* [heads * d_key, d], [kv heads * d_key, d], ... */
+  dc_linear o;             /* [d, heads * d_value] */
+  dc_norm norm, post_norm; /* in front; behind, before it is added */
+  dc_norm q_norm, k_norm;  /* [d_key], of each head */
 } dc_attention;
 
 typedef struct dc_layer {
-  dc_attention self, cross;  /* cross: decoders only */
-  dc_linear up, down;        /* [d_ff, d], [d, d_ff] */
-  dc_norm ffn_norm;
+  dc_attention self, cross;   /* cross: decoders that have a source */
+  dc_linear gate, up, down;   /* [d_ff, d] twice, [d, d_ff] */
+  dc_norm ffn_norm, ffn_post_norm;
+  dc_reach reach;             /* where the cache keeps it: the track, */
+  uint32_t slot;              /* and the place in its blocks */
 } dc_layer;
 
 typedef struct dc_stack {
   dc_layer *layers;        /* [n_layers] */
   dc_stack_sizes sizes;
-  const float *positions;  /* [context, d] */
+  const float *positions;  /* added to the embeddings [rows, d]; or NULL */
   dc_norm embedding_norm, output_norm;
+  dc_matrix relative;      /* [buckets, heads] */
+  float *biases;           /* [heads, 2 * max_distance + 1]: by distance, from
+                              -max_distance on; owned; NULL: there are none */
 } dc_stack;
 
 typedef struct dc_weights {
   dc_matrix embedding;  /* [vocab, d] */
   dc_linear output;     /* [vocab, d], the embedding itself if tied */
+  bool tied;
   dc_stack encoder, decoder;
-  float *sinusoids;     /* [n_sinusoids, d], owned; none if learned */
-  size_t n_sinusoids;
+  const float *rope_factors;  /* [dims / 2] or NULL */
+  const float *rope_long, *rope_short;
+  dc_table sinusoids;         /* without columns if there are none */
+  dc_table rope, window_rope; /* the latter: if windowed layers differ */
 } dc_weights;
 
 /* Binds every weight and checks its shape; a tensor that is missing, has the
-   wrong shape or type, or is left over, is an error that names it. */
-bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, const dc_gguf *file,
-                      dc_error *err);
+   wrong shape or type, or is left over, is an error that names it. `context`
+   is what the model will run with: it chooses between long and short rope
+   factors. */
+bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
+                      const dc_gguf *file, dc_error *err);
 void dc_weights_free (dc_weights *w);
 
-/* Makes both stacks' position rows 0..n-1 ready (n <= context): sinusoids are
-   computed when they are first needed, for a context that a file merely
-   declares costs nothing. False when memory is short. */
-bool dc_weights_positions (dc_weights *w, const dc_hparams *hp, size_t n);
+/* Makes places 0..n-1 of both stacks ready. False when memory is short. */
+bool dc_weights_positions (dc_weights *w, size_t n);
 
 #endif
