@@ -65,8 +65,10 @@ src/%.h: ;
 $(BUILD)/math/kernels_%.o: ISA = $(KERNEL_FLAGS)
 ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
 $(BUILD)/math/kernels_avx2.o:   ISA = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
-$(BUILD)/math/kernels_avx512.o: ISA = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c -mavx512f \
-                                      -mavx512bw -mavx512dq -mavx512vl
+AVX512 = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq \
+         -mavx512vl
+$(BUILD)/math/kernels_avx512.o: ISA = $(AVX512)
+$(BUILD)/math/kernels_avx512vnni.o: ISA = $(AVX512) -mavx512vnni
 endif
 
 test: all

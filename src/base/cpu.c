@@ -9,7 +9,8 @@
 
 static const char *const names[DC_N_ISAS] = {
   [DC_ISA_SCALAR] = "scalar", [DC_ISA_AVX2] = "avx2",
-  [DC_ISA_AVX512] = "avx512", [DC_ISA_NEON] = "neon",
+  [DC_ISA_AVX512] = "avx512", [DC_ISA_AVX512VNNI] = "avx512vnni",
+  [DC_ISA_NEON] = "neon",
 };
 
 
@@ -40,6 +41,9 @@ bool dc_isa_available (dc_isa isa) {
              __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") &&
              __builtin_cpu_supports("avx512vl");
+    case DC_ISA_AVX512VNNI:
+      return dc_isa_available(DC_ISA_AVX512) &&
+             __builtin_cpu_supports("avx512vnni");
 #elif defined(__aarch64__)
     case DC_ISA_NEON: return true;
 #endif

@@ -6,6 +6,7 @@
 extern const dc_kernels dc_kernels_scalar;
 extern const dc_kernels dc_kernels_avx2;
 extern const dc_kernels dc_kernels_avx512;
+extern const dc_kernels dc_kernels_avx512vnni;
 extern const dc_kernels dc_kernels_neon;
 
 static _Atomic(const dc_kernels *) in_use;
@@ -17,6 +18,7 @@ const dc_kernels *dc_kernels_of (dc_isa isa) {
 #if defined(__x86_64__)
     case DC_ISA_AVX2: return &dc_kernels_avx2;
     case DC_ISA_AVX512: return &dc_kernels_avx512;
+    case DC_ISA_AVX512VNNI: return &dc_kernels_avx512vnni;
 #elif defined(__aarch64__)
     case DC_ISA_NEON: return &dc_kernels_neon;
 #endif

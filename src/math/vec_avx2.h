@@ -10,6 +10,7 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4
+#define Q8_COLS 4
 
 typedef struct vf { __m256 lo, hi; } vf;
 
@@ -175,43 +176,97 @@ static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
               dot_codes_8(q, 8, x, n, is_signed)};
 }
 
+/* Weights and their sizes: maddubs wants one side without a sign. */
+typedef struct vi { __m256i lo, hi; } vi;
+typedef struct vw { vi w, size; } vw;
+
+static inline vw v_weights (const int8_t *q) {
+  __m256i lo = _mm256_loadu_si256((const __m256i *)q);
+  __m256i hi = _mm256_loadu_si256((const __m256i *)(q + 32));
+  return (vw){{lo, hi}, {_mm256_abs_epi8(lo), _mm256_abs_epi8(hi)}};
+}
+
+static inline vi v_dot_start (int32_t sum) {
+  (void)sum;
+  return (vi){_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+
+/* Four products a lane. |w| * +-x: a pair is at most 2 * 128 * 127 and fits 16
+   bits, which x times w + 128 would not. */
+static inline __m256i dot4_8 (__m256i w, __m256i size, __m256i x) {
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(size, _mm256_sign_epi8(x, w)),
+                           _mm256_set1_epi16(1));
+}
+
+static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  __m256i all = _mm256_set1_epi32(four);
+  return (vi){_mm256_add_epi32(sum.lo, dot4_8(w.w.lo, w.size.lo, all)),
+              _mm256_add_epi32(sum.hi, dot4_8(w.w.hi, w.size.hi, all))};
+}
+
+static inline vf v_float (vi a) {
+  return (vf){_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
+}
+
+static inline __m256i load_q8 (const uint8_t *w) {
+  return _mm256_loadu_si256((const __m256i *)(w + 2));
+}
+
+/* Turns four rows of 8 times 4 bytes: part p of t[i] holds the 4 rows' bytes
+   of group 4p + i. */
+static inline void turn_q8 (__m256i t[4], const uint8_t *w, size_t stride) {
+  __m256i a = load_q8(w), b = load_q8(w + stride);
+  __m256i c = load_q8(w + 2 * stride), d = load_q8(w + 3 * stride);
+  __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+  t[0] = _mm256_unpacklo_epi64(ab, cd);
+  t[1] = _mm256_unpackhi_epi64(ab, cd);
+  ab = _mm256_unpackhi_epi32(a, b), cd = _mm256_unpackhi_epi32(c, d);
+  t[2] = _mm256_unpacklo_epi64(ab, cd);
+  t[3] = _mm256_unpackhi_epi64(ab, cd);
+}
+
+static inline void v_unpack_q8 (int8_t (*q)[16][4], const uint8_t *w,
+                                size_t stride) {
+  for (size_t r = 0; r < 16; r += 8) {
+    __m256i a[4], b[4];
+    turn_q8(a, w + r * stride, stride);
+    turn_q8(b, w + (r + 4) * stride, stride);
+    for (int i = 0; i < 4; i++) {
+      _mm256_storeu_si256((__m256i *)q[i][r],
+                          _mm256_permute2x128_si256(a[i], b[i], 0x20));
+      _mm256_storeu_si256((__m256i *)q[4 + i][r],
+                          _mm256_permute2x128_si256(a[i], b[i], 0x31));
+    }
+  }
+}
+
 /* 32 products of the block at w, in 8 partial sums. */
-static inline __m256i products (const uint8_t *w, __m256i x0, __m256i x1) {
-  __m128i q0 = _mm_loadu_si128((const __m128i *)(w + 2));
-  __m128i q1 = _mm_loadu_si128((const __m128i *)(w + 18));
-  return _mm256_add_epi32(_mm256_madd_epi16(_mm256_cvtepi8_epi16(q0), x0),
-                          _mm256_madd_epi16(_mm256_cvtepi8_epi16(q1), x1));
+static inline __m256i products (const uint8_t *w, __m256i x) {
+  __m256i q = load_q8(w);
+  return dot4_8(q, _mm256_abs_epi8(q), x);
 }
 
 /* Four rows in the four lanes of each 128-bit half. */
-static inline __m256i products4 (const uint8_t *w, size_t stride, __m256i x0,
-                                 __m256i x1) {
-  __m256i ab = _mm256_hadd_epi32(products(w, x0, x1),
-                                 products(w + stride, x0, x1));
-  __m256i cd = _mm256_hadd_epi32(products(w + 2 * stride, x0, x1),
-                                 products(w + 3 * stride, x0, x1));
+static inline __m256i products4 (const uint8_t *w, size_t stride, __m256i x) {
+  __m256i ab = _mm256_hadd_epi32(products(w, x), products(w + stride, x));
+  __m256i cd = _mm256_hadd_epi32(products(w + 2 * stride, x),
+                                 products(w + 3 * stride, x));
   return _mm256_hadd_epi32(ab, cd);
 }
 
-static inline __m256 dot_q8_8 (const uint8_t *w, size_t stride, __m256i x0,
-                               __m256i x1) {
-  __m256i a = products4(w, stride, x0, x1);
-  __m256i b = products4(w + 4 * stride, stride, x0, x1);
-  return _mm256_cvtepi32_ps(
-    _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
-                     _mm256_permute2x128_si256(a, b, 0x31)));
+static inline __m256i dot_q8_8 (const uint8_t *w, size_t stride, __m256i x) {
+  __m256i a = products4(w, stride, x);
+  __m256i b = products4(w + 4 * stride, stride, x);
+  return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                          _mm256_permute2x128_si256(a, b, 0x31));
 }
 
-static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
-  __m256i x0 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x));
-  __m256i x1 = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)x + 1));
-  return (vf){dot_q8_8(w, stride, x0, x1),
-              dot_q8_8(w + 8 * stride, stride, x0, x1)};
-}
-
-static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
-  uint16_t d[16];
-  for (int i = 0; i < 16; i++)
-    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
-  return v_load_f16(d);
+static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
+                           int32_t sum) {
+  __m256i all = _mm256_loadu_si256((const __m256i *)x);
+  (void)sum;
+  return (vi){dot_q8_8(w, stride, all),
+              dot_q8_8(w + 8 * stride, stride, all)};
 }

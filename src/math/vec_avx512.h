@@ -1,14 +1,21 @@
-/* vec_avx512.h: the vocabulary of vec_scalar.h in AVX-512 (F, BW, DQ, VL). */
+/* vec_avx512.h: the vocabulary of vec_scalar.h in AVX-512 (F, BW, DQ, VL), and
+   with VNNI where it is compiled for that. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "math/types.h"
 
+#if defined(__AVX512VNNI__)
+#define VEC_ISA DC_ISA_AVX512VNNI
+#define VEC_TABLE dc_kernels_avx512vnni
+#else
 #define VEC_ISA DC_ISA_AVX512
 #define VEC_TABLE dc_kernels_avx512
+#endif
 #define TILE_ROWS 4
 #define TILE_COLS 4
 #define WIDE_ROWS 8
+#define Q8_COLS 8
 
 typedef __m512 vf;
 
@@ -129,50 +136,136 @@ static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
   return _mm512_cvtepi32_ps(sum);
 }
 
-/* Adds neighbouring lanes of two vectors, 128-bit part by part. */
+/* ---- integers ------------------------------------------------------------ */
+
+typedef __m512i vi;
+
+#if defined(__AVX512VNNI__)
+
+/* vpdpbusd adds four products of bytes without a sign (w + 128) and bytes with
+   one; the sums start with -128 * the sum of the inputs. */
+typedef __m512i vw;
+
+static inline vw weights_of (__m512i q) {
+  return _mm512_xor_si512(q, _mm512_set1_epi8(-128));
+}
+
+static inline vi v_dot_start (int32_t sum) {
+  return _mm512_set1_epi32(-128 * sum);
+}
+
+static inline vi dot4 (vi sum, vw w, __m512i x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
+
+#else
+
+/* |w| * +-x: a pair of products is at most 2 * 128 * 127 and fits 16 bits,
+   which x times w + 128 would not. */
+typedef struct vw { __m512i size; __mmask64 negative; } vw;
+
+static inline vw weights_of (__m512i q) {
+  return (vw){_mm512_abs_epi8(q), _mm512_movepi8_mask(q)};
+}
+
+static inline vi v_dot_start (int32_t sum) {
+  (void)sum;
+  return _mm512_setzero_si512();
+}
+
+static inline vi dot4 (vi sum, vw w, __m512i x) {
+  x = _mm512_mask_sub_epi8(x, w.negative, _mm512_setzero_si512(), x);
+  return _mm512_add_epi32(sum, _mm512_madd_epi16(
+    _mm512_maddubs_epi16(w.size, x), _mm512_set1_epi16(1)));
+}
+
+#endif
+
+static inline vw v_weights (const int8_t *q) {
+  return weights_of(_mm512_loadu_si512(q));
+}
+
+static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  return dot4(sum, w, _mm512_set1_epi32(four));
+}
+
+static inline vf v_float (vi a) { return _mm512_cvtepi32_ps(a); }
+
+/* The blocks of two rows, one behind the other. */
+static inline __m512i load2_q8 (const uint8_t *w, const uint8_t *w2) {
+  __m256i lo = _mm256_loadu_si256((const __m256i *)(w + 2));
+  __m256i hi = _mm256_loadu_si256((const __m256i *)(w2 + 2));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1);
+}
+
+/* Parts of 16 bytes of four rows i, i + 4, i + 8, i + 12: the first of each in
+   *lo, the second in *hi. */
+static inline void parts_q8 (__m512i *lo, __m512i *hi, const uint8_t *w,
+                             size_t stride) {
+  __m512i a = load2_q8(w, w + 4 * stride);
+  __m512i b = load2_q8(w + 8 * stride, w + 12 * stride);
+  *lo = _mm512_shuffle_i64x2(a, b, 0x88);
+  *hi = _mm512_shuffle_i64x2(a, b, 0xdd);
+}
+
+/* Turns 4 x 4 groups of 4 bytes within each part. */
+static inline void turn_q8 (int8_t (*q)[16][4], const __m512i row[4]) {
+  __m512i ab = _mm512_unpacklo_epi32(row[0], row[1]);
+  __m512i cd = _mm512_unpacklo_epi32(row[2], row[3]);
+  _mm512_storeu_si512(q[0], _mm512_unpacklo_epi64(ab, cd));
+  _mm512_storeu_si512(q[1], _mm512_unpackhi_epi64(ab, cd));
+  ab = _mm512_unpackhi_epi32(row[0], row[1]);
+  cd = _mm512_unpackhi_epi32(row[2], row[3]);
+  _mm512_storeu_si512(q[2], _mm512_unpacklo_epi64(ab, cd));
+  _mm512_storeu_si512(q[3], _mm512_unpackhi_epi64(ab, cd));
+}
+
+static inline void v_unpack_q8 (int8_t (*q)[16][4], const uint8_t *w,
+                                size_t stride) {
+  __m512i lo[4], hi[4];
+  for (int i = 0; i < 4; i++)
+    parts_q8(&lo[i], &hi[i], w + (size_t)i * stride, stride);
+  turn_q8(q, lo);
+  turn_q8(q + 4, hi);
+}
+
+/* Partial sums of the rows r and r + 4: two parts each. */
+static inline __m512i products2 (const uint8_t *w, size_t stride, __m512i x) {
+  return dot4(_mm512_setzero_si512(), weights_of(load2_q8(w, w + 4 * stride)),
+              x);
+}
+
+/* In each part: [a0 + a2, a1 + a3, b0 + b2, b1 + b3]. */
+static inline __m512i add_halves (__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_mask_blend_epi64(0xaa, a, b),
+                          _mm512_alignr_epi8(b, a, 8));
+}
+
+/* In each part: [a0 + a1, a2 + a3, b0 + b1, b2 + b3]. */
 static inline __m512i add_pairs (__m512i a, __m512i b) {
-  __m512i even = _mm512_castps_si512(_mm512_shuffle_ps(
-    _mm512_castsi512_ps(a), _mm512_castsi512_ps(b), 0x88));
-  __m512i odd = _mm512_castps_si512(_mm512_shuffle_ps(
-    _mm512_castsi512_ps(a), _mm512_castsi512_ps(b), 0xdd));
-  return _mm512_add_epi32(even, odd);
+  __m512 x = _mm512_castsi512_ps(a), y = _mm512_castsi512_ps(b);
+  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(x, y, 0x88)),
+                          _mm512_castps_si512(_mm512_shuffle_ps(x, y, 0xdd)));
 }
 
-/* The four 128-bit parts of each of a, b, c, d added up: [a | b | c | d]. */
-static inline __m512i add_parts (__m512i a, __m512i b, __m512i c, __m512i d) {
-  __m512i ab = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x44),
-                                _mm512_shuffle_i64x2(a, b, 0xee));
-  __m512i cd = _mm512_add_epi32(_mm512_shuffle_i64x2(c, d, 0x44),
-                                _mm512_shuffle_i64x2(c, d, 0xee));
-  return _mm512_add_epi32(_mm512_shuffle_i64x2(ab, cd, 0x88),
-                          _mm512_shuffle_i64x2(ab, cd, 0xdd));
-}
-
-/* 32 products of the block at w, in 16 partial sums. */
-static inline __m512i products (const uint8_t *w, __m512i x) {
-  __m256i q = _mm256_loadu_si256((const __m256i *)(w + 2));
-  return _mm512_madd_epi16(_mm512_cvtepi8_epi16(q), x);
-}
-
-/* Four rows in the four lanes of each 128-bit part. */
-static inline __m512i products4 (const uint8_t *w, size_t stride, __m512i x) {
-  __m512i ab = add_pairs(products(w, x), products(w + stride, x));
-  __m512i cd = add_pairs(products(w + 2 * stride, x),
-                         products(w + 3 * stride, x));
+/* Eight rows; parts 0 and 1 add up to rows 0..3, parts 2 and 3 to 4..7. */
+static inline __m512i products8 (const uint8_t *w, size_t stride, __m512i x) {
+  __m512i ab = add_halves(products2(w, stride, x),
+                          products2(w + stride, stride, x));
+  __m512i cd = add_halves(products2(w + 2 * stride, stride, x),
+                          products2(w + 3 * stride, stride, x));
   return add_pairs(ab, cd);
 }
 
-static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
-  __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)x));
-  return _mm512_cvtepi32_ps(add_parts(
-    products4(w, stride, wide), products4(w + 4 * stride, stride, wide),
-    products4(w + 8 * stride, stride, wide),
-    products4(w + 12 * stride, stride, wide)));
-}
-
-static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
-  uint16_t d[16];
-  for (int i = 0; i < 16; i++)
-    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
-  return v_load_f16(d);
+static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
+                           int32_t sum) {
+  __m512i twice = _mm512_broadcast_i64x4(
+    _mm256_loadu_si256((const __m256i *)x));
+  __m512i a = products8(w, stride, twice);
+  __m512i b = products8(w + 8 * stride, stride, twice);
+  __m512i r = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88),
+                               _mm512_shuffle_i64x2(a, b, 0xdd));
+  return _mm512_add_epi32(r, v_dot_start(sum));
 }

@@ -10,6 +10,7 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4
+#define Q8_COLS 2
 
 typedef struct vf { float32x4_t part[4]; } vf;
 
@@ -174,26 +175,64 @@ static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
   return r;
 }
 
-static inline float dot_q8_1 (const int8_t *q, const int8_t *x) {
+typedef struct vi { int32x4_t part[4]; } vi;
+typedef struct vw { int8x16_t part[4]; } vw;
+
+static inline vw v_weights (const int8_t *q) {
+  vw r;
+  EACH_PART r.part[i] = vld1q_s8(q + 16 * i);
+  return r;
+}
+
+static inline vi v_dot_start (int32_t sum) {
+  (void)sum;
+  vi r;
+  EACH_PART r.part[i] = vdupq_n_s32(0);
+  return r;
+}
+
+static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  int8x8_t all = vreinterpret_s8_s32(vdup_n_s32(four));
+  EACH_PART {
+    int16x8_t lo = vmull_s8(vget_low_s8(w.part[i]), all);
+    int16x8_t hi = vmull_s8(vget_high_s8(w.part[i]), all);
+    int32x4_t pairs = vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi));
+    sum.part[i] = vaddq_s32(sum.part[i], pairs);
+  }
+  return sum;
+}
+
+static inline vf v_float (vi a) {
+  vf r;
+  EACH_PART r.part[i] = vcvtq_f32_s32(a.part[i]);
+  return r;
+}
+
+static inline void v_unpack_q8 (int8_t (*q)[16][4], const uint8_t *w,
+                                size_t stride) {
+  for (size_t r = 0; r < 16; r++)
+    for (int g = 0; g < 8; g++) memcpy(q[g][r], w + r * stride + 2 + 4 * g, 4);
+}
+
+static inline int32_t dot_q8_1 (const int8_t *q, const int8_t *x) {
   int32x4_t sum = vdupq_n_s32(0);
   for (int i = 0; i < DC_Q8_BLOCK; i += 16) {
     int8x16_t a = vld1q_s8(q + i), b = vld1q_s8(x + i);
     sum = vpadalq_s16(sum, vmull_s8(vget_low_s8(a), vget_low_s8(b)));
     sum = vpadalq_s16(sum, vmull_s8(vget_high_s8(a), vget_high_s8(b)));
   }
-  return (float)vaddvq_s32(sum);
+  return vaddvq_s32(sum);
 }
 
-static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
-  float lane[16];
-  for (size_t r = 0; r < 16; r++)
-    lane[r] = dot_q8_1((const int8_t *)(w + r * stride + 2), x);
-  return v_load(lane);
-}
-
-static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
-  uint16_t d[16];
-  for (int i = 0; i < 16; i++)
-    memcpy(&d[i], w + (size_t)i * stride, sizeof d[i]);
-  return v_load_f16(d);
+static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
+                           int32_t sum) {
+  int32_t lane[16];
+  vi r;
+  (void)sum;
+  for (size_t l = 0; l < 16; l++)
+    lane[l] = dot_q8_1((const int8_t *)(w + l * stride + 2), x);
+  EACH_PART r.part[i] = vld1q_s32(lane + 4 * i);
+  return r;
 }

@@ -18,6 +18,7 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4  /* with one column */
+#define Q8_COLS 2    /* columns at once of 16 quantised rows */
 
 typedef struct vf { float lane[16]; } vf;
 
@@ -191,22 +192,54 @@ static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
   return r;
 }
 
-/* Lane r: the exact sum of the 32 products of x and of the Q8_0 block at
-   w + r * stride. */
-static inline vf v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x) {
-  vf r;
-  EACH_LANE {
-    const int8_t *q = (const int8_t *)(w + (size_t)l * stride + 2);
-    int32_t sum = 0;
-    for (int i = 0; i < DC_Q8_BLOCK; i++) sum += q[i] * x[i];
-    r.lane[l] = (float)sum;
-  }
+/* Integers: a vi is 16 sums of 32 bits, a vw the weights that meet four
+   inputs: four bytes a lane. */
+typedef struct vi { int32_t lane[16]; } vi;
+typedef struct vw { int8_t byte[16][4]; } vw;
+
+static inline vw v_weights (const int8_t *q) {
+  vw r;
+  memcpy(r.byte, q, sizeof r.byte);
   return r;
 }
 
-/* Lane r: the scale of the Q8_0 block at w + r * stride. */
-static inline vf v_scales_q8 (const uint8_t *w, size_t stride) {
-  uint16_t d[16];
-  EACH_LANE memcpy(&d[l], w + (size_t)l * stride, sizeof d[l]);
-  return v_load_f16(d);
+/* The lanes to which v_dot4 adds the products with inputs x that have the
+   given sum; then they hold the sum of products. (Where the instruction wants
+   weights without a sign, they start with what is to be taken off.) */
+static inline vi v_dot_start (int32_t sum) {
+  (void)sum;
+  return (vi){{0}};
+}
+
+/* The exact sum of four products more. x is -127..127, w -128..127. */
+static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
+  EACH_LANE for (int i = 0; i < 4; i++) sum.lane[l] += w.byte[l][i] * x[i];
+  return sum;
+}
+
+static inline vf v_float (vi a) {
+  vf r;
+  EACH_LANE r.lane[l] = (float)a.lane[l];
+  return r;
+}
+
+/* The blocks of Q8_0 at w + r * stride as panels: q[g][r] are the weights
+   4g..4g+3 of row r. */
+static inline void v_unpack_q8 (int8_t (*q)[16][4], const uint8_t *w,
+                                size_t stride) {
+  EACH_LANE for (int g = 0; g < 8; g++)
+    memcpy(q[g][l], w + (size_t)l * stride + 2 + 4 * g, 4);
+}
+
+/* Lane r: the exact sum of the 32 products of x, whose sum is given, and of
+   the block of Q8_0 at w + r * stride. */
+static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
+                           int32_t sum) {
+  vi r = {{0}};
+  (void)sum;
+  EACH_LANE {
+    const int8_t *q = (const int8_t *)(w + (size_t)l * stride + 2);
+    for (int i = 0; i < DC_Q8_BLOCK; i++) r.lane[l] += q[i] * x[i];
+  }
+  return r;
 }
