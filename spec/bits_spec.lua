@@ -51,14 +51,14 @@ describe("logits", function()
                                "q2_k", "f16", "q5_1"}
     for i, type in ipairs(typed.types) do models[i] = typed.gguf(type) end
     models[#models + 1] = typed.gguf("mixed", mixed)
-    local hashes
+    local expected
     for _, isa in ipairs(isas) do
       local text, ok = run(isa, "some", models)
       assert.is_true(ok, text)
       local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
       assert.equal(#models, lines)
-      hashes = hashes or text
-      assert.equal(hashes, text)
+      expected = expected or text
+      assert.equal(expected, text)
     end
   end)
 

@@ -2,7 +2,6 @@
 -- tests (../shared/data/vocab), and small files of our own.
 
 local core = require "decant.core"
-local bytes = require "spec.support.tokenizer_bytes"
 local files = require "spec.support.tokenizer_files"
 
 local VOCAB = "../shared/data/vocab/ggml-vocab-"
