@@ -129,6 +129,16 @@ function Model:session(options)
 end
 
 
+-- The session that session:save has put into a file; nil, message if the file
+-- is none, is damaged, or is of another model.
+function Model:restore(path)
+  check_open(self, "restore")
+  local rows, message = self.core:restore(path)
+  if not rows then return nil, message end
+  return session.new(rows, self.engine, self.config, self)
+end
+
+
 function Model:generate(input, config)
   check_open(self, "generate")
   return generate(self, input, config)

@@ -21,6 +21,7 @@
 --   session:truncate(n)      keep the first n positions of every timeline
 --   session:fork()           -> a session that goes on from here
 --   session:length([row])    positions so far     #session   timelines
+--   session:save(path)       -> true | nil, message; model:restore(path)
 --   session:reset()  session:close()  also __close
 --
 -- What a reader would get wrong: inside a list of inputs `feed` and `forward`
@@ -184,6 +185,12 @@ local new
 function Session:fork()
   return new(cache_of(self, "fork"):fork(), self.engine, self.limits,
              self.model)
+end
+
+
+-- Keeps all rows in a file, which model:restore opens again.
+function Session:save(path)
+  return cache_of(self, "save"):save(path)
 end
 
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 seconds=$1
 shift
 build=build-fuzz
-objects=$(ls $build/*/*.o | grep -v "^$build/lua/")
+objects=$(ls src/*/*.c | grep -v ^src/lua/ | sed "s|^src|$build|;s|c\$|o|")
 
 mkdir -p $build/findings
 test -d $build/corpus || lua5.4 spec/fuzz/seeds.lua $build/corpus

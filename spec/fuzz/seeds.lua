@@ -6,9 +6,9 @@ package.path = "./lua/?.lua;./lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = "./" .. (os.getenv "DECANT_BUILD" or "build") ..
                 "/lib/?.so;" .. package.cpath
 
-local core = require "decant.core"
 local decant = require "decant"
 local files = require "spec.support.tokenizer_bytes"
+local tiny = require "spec.support.tiny"
 
 local root = assert(arg[1], "seeds.lua DIR")
 local shared = "../shared/"
@@ -84,7 +84,25 @@ local function some_json()
 end
 
 
-for _, target in ipairs {"gguf", "safetensors", "json", "tokenizer"} do
+-- The model that the fuzzer of sessions loads, one with sliding windows, and
+-- sessions of it.
+local function saved_sessions()
+  local path = root .. "/session-model.gguf"
+  local model = assert(decant.load(tiny.write(path, "gemma2")))
+  for _, n in ipairs {1, 20, 90} do
+    local session = model:session()
+    local ids = {}
+    for i = 1, n do ids[i] = i % 50 end
+    session:feed(ids)
+    session:reorder {1, 1}
+    session:forward {{1}, {2, 3}}
+    assert(session:save(("%s/session/%d"):format(root, n)))
+  end
+end
+
+
+for _, target in ipairs {"gguf", "safetensors", "json", "tokenizer",
+                         "session"} do
   os.execute(("mkdir -p %s/%s"):format(root, target))
 end
 generated("gguf", "gen_gguf.py", "gguf")
@@ -92,4 +110,4 @@ generated("safetensors", "gen_st.py", "safetensors")
 small_models()
 small_vocabularies()
 some_json()
-assert(core)
+saved_sessions()

@@ -118,6 +118,17 @@ static void push_kind (lua_State *L, const dc_gguf *file) {
 }
 
 
+/* Field chat_template, if the file has one. */
+static void set_template (lua_State *L, const dc_gguf *file) {
+  static const char key[] = "tokenizer.chat_template";
+  dc_string text;
+  dc_error err;
+  if (!dc_gguf_has(file, key) || !dc_gguf_text(file, key, &text, &err)) return;
+  lua_pushlstring(L, text.data, text.size);
+  lua_setfield(L, -2, "chat_template");
+}
+
+
 int dc_model_hparams (lua_State *L) {
   lua_settop(L, 1);
   dc_lua_rows *hold = dc_new_rows(L);
@@ -130,6 +141,7 @@ int dc_model_hparams (lua_State *L) {
   lua_setfield(L, -2, "generation");
   push_kind(L, m->file);
   lua_setfield(L, -2, "kind");
+  set_template(L, m->file);
   if (!m->vocab_only) push_sizes(L, m);
   dc_rows_close(hold);
   return 1;

@@ -13,6 +13,7 @@
 **   m:decode(lists [, sources]) -> Tensor [#lists, longest, vocab]: the scores
 **                       after every position, in one causal pass
 **   m:rows(n [, source])        -> Rows (rows.c)
+**   m:restore(path)             -> Rows | nil, message (saved.c)
 **   m:close()  __close  __gc
 **
 ** A causal model has no sources; the others need them. lists: a list of lists
@@ -365,6 +366,7 @@ void dc_open_model (lua_State *L) {
     {"hparams", dc_model_hparams}, {"tokenizer", model_tokenizer},
     {"encode", model_encode}, {"sources", model_sources},
     {"decode", model_decode}, {"rows", dc_model_rows},
+    {"restore", dc_model_restore},
     {"close", model_close}, {NULL, NULL}
   };
   static const luaL_Reg metamethods[] = {

@@ -59,7 +59,12 @@ dc_lua_source *dc_check_source (lua_State *L, int index, int arg,
 /* n empty rows in place of what was there; false when memory is short. */
 bool dc_rows_resize (dc_lua_rows *rows, size_t n);
 
+/* The open rows at argument `arg`. */
+dc_lua_rows *dc_check_rows (lua_State *L, int arg);
+
 int dc_model_hparams (lua_State *L);  /* m:hparams() */
+int dc_model_restore (lua_State *L);  /* m:restore(path) */
+int dc_rows_save (lua_State *L);      /* rows:save(path) */
 int dc_model_rows (lua_State *L);     /* m:rows(n [, source]) */
 void dc_open_rows (lua_State *L);     /* core.forward, ... */
 

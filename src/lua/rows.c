@@ -11,6 +11,7 @@
 **                            next position would see
 **   rows:fork()              -> Rows with the same past
 **   rows:reset()             one empty row
+**   rows:save(path)          saved.c
 **   rows:close()  __close  __gc
 **
 **   core.forward({{rows, {ids of row 1, ids of row 2, ...} [, want]}, ...})
@@ -115,7 +116,7 @@ void dc_rows_close (dc_lua_rows *rows) {
 }
 
 
-static dc_lua_rows *check_rows (lua_State *L, int arg) {
+dc_lua_rows *dc_check_rows (lua_State *L, int arg) {
   dc_lua_rows *rows = luaL_checkudata(L, arg, DC_LUA_ROWS);
   luaL_argcheck(L, rows->model != NULL, arg, "the session is closed");
   return rows;
@@ -147,13 +148,13 @@ int dc_model_rows (lua_State *L) {
 
 
 static int rows_count (lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_rows(L, 1)->n);
+  lua_pushinteger(L, (lua_Integer)dc_check_rows(L, 1)->n);
   return 1;
 }
 
 
 static int rows_length (lua_State *L) {
-  dc_lua_rows *rows = check_rows(L, 1);
+  dc_lua_rows *rows = dc_check_rows(L, 1);
   lua_Integer i = lua_isnoneornil(L, 2)
                     ? 1 : dc_check_range(L, 2, 1, (lua_Integer)rows->n);
   lua_pushinteger(L, rows->n == 0
@@ -185,7 +186,7 @@ static int rows_reorder (lua_State *L) {
   size_t n;
   lua_settop(L, 2);
   int32_t *parents = dc_check_ids(L, 2, 2, 0, &n);
-  dc_lua_rows *rows = check_rows(L, 1);
+  dc_lua_rows *rows = dc_check_rows(L, 1);
   luaL_argcheck(L, n > 0 && n <= MAX_ROWS, 2, "no rows left, or too many");
   for (size_t i = 0; i < n; i++)
     if (parents[i] < 1 || (size_t)parents[i] > rows->n)
@@ -203,7 +204,7 @@ static int rows_reorder (lua_State *L) {
 
 
 static int rows_truncate (lua_State *L) {
-  dc_lua_rows *rows = check_rows(L, 1);
+  dc_lua_rows *rows = dc_check_rows(L, 1);
   lua_Integer n = dc_check_range(L, 2, 0, INT32_MAX);
   const dc_pool *pool = &rows->model->pool;
   for (size_t i = 0; i < rows->n; i++)
@@ -221,7 +222,7 @@ static int rows_truncate (lua_State *L) {
 static int rows_fork (lua_State *L) {
   lua_settop(L, 1);
   dc_lua_rows *copy = dc_new_rows(L);
-  dc_lua_rows *rows = check_rows(L, 1);
+  dc_lua_rows *rows = dc_check_rows(L, 1);
   dc_rows_open(copy, rows->model);
   copy->source = rows->source;
   lua_getiuservalue(L, 1, 1);
@@ -235,7 +236,7 @@ static int rows_fork (lua_State *L) {
 
 
 static int rows_reset (lua_State *L) {
-  dc_lua_rows *rows = check_rows(L, 1);
+  dc_lua_rows *rows = dc_check_rows(L, 1);
   if (!dc_rows_resize(rows, 1)) return luaL_error(L, "not enough memory");
   lua_settop(L, 1);
   return 1;
@@ -437,7 +438,7 @@ void dc_open_rows (lua_State *L) {
   static const luaL_Reg methods[] = {
     {"length", rows_length}, {"reorder", rows_reorder},
     {"truncate", rows_truncate}, {"fork", rows_fork}, {"reset", rows_reset},
-    {"close", rows_close}, {NULL, NULL}
+    {"save", dc_rows_save}, {"close", rows_close}, {NULL, NULL}
   };
   static const luaL_Reg metamethods[] = {
     {"__gc", rows_close}, {"__close", rows_close}, {"__len", rows_count},

@@ -61,11 +61,21 @@ static dc_block *take_block (dc_pool *pool, dc_shelf *shelf) {
 }
 
 
+dc_block *dc_pool_take (dc_pool *pool, dc_reach reach) {
+  return take_block(pool, &pool->shelves[reach]);
+}
+
+
 static void release_block (dc_shelf *shelf, dc_block *block) {
   if (block == NULL || --block->refs > 0) return;
   block->next = shelf->unused;
   shelf->unused = block;
   shelf->n_used--;
+}
+
+
+void dc_pool_give (dc_pool *pool, dc_reach reach, dc_block *block) {
+  release_block(&pool->shelves[reach], block);
 }
 
 
@@ -171,8 +181,7 @@ bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
 }
 
 
-/* The first position that the one at n sees. */
-static size_t first_seen (const dc_pool *pool, size_t n) {
+size_t dc_pool_first_seen (const dc_pool *pool, size_t n) {
   return n + 1 > pool->window ? n + 1 - pool->window : 0;
 }
 
@@ -181,7 +190,7 @@ void dc_timeline_extend (dc_timeline *t, dc_pool *pool, size_t n) {
   dc_track *track = &t->tracks[DC_WINDOWED];
   t->length += n;
   if (t->length < DC_SLACK) return;
-  size_t gone = first_seen(pool, t->length - DC_SLACK) / DC_TILE;
+  size_t gone = dc_pool_first_seen(pool, t->length - DC_SLACK) / DC_TILE;
   for (; track->n_gone < gone && track->n_gone < track->n_blocks;
        track->n_gone++) {
     release_block(&pool->shelves[DC_WINDOWED], track->blocks[track->n_gone]);
@@ -201,7 +210,7 @@ bool dc_timeline_share (dc_timeline *to, const dc_timeline *from) {
 
 bool dc_timeline_holds (const dc_timeline *t, const dc_pool *pool, size_t n) {
   size_t held = t->tracks[DC_WINDOWED].n_gone * DC_TILE;
-  return n == 0 || n >= t->length || first_seen(pool, n) >= held;
+  return n == 0 || n >= t->length || dc_pool_first_seen(pool, n) >= held;
 }
 
 

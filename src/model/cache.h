@@ -70,6 +70,13 @@ void dc_pool_free (dc_pool *pool);  /* all timelines must be cleared */
 /* Bytes of all blocks made so far. */
 size_t dc_pool_bytes (const dc_pool *pool);
 
+/* One block, of one reference; drops a reference (NULL: nothing happens). */
+dc_block *dc_pool_take (dc_pool *pool, dc_reach reach);
+void dc_pool_give (dc_pool *pool, dc_reach reach, dc_block *block);
+
+/* The first position that the one at n sees through the window. */
+size_t dc_pool_first_seen (const dc_pool *pool, size_t n);
+
 /* Makes room for n more positions that this timeline alone owns. On failure
    (memory) the timeline is as before. Does not change the length. */
 bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n);
