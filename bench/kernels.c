@@ -62,9 +62,17 @@ static void multiply (const product *p) {
       k->matmul_f16(p->out, p->rows, p->w, p->row_bytes, p->rows, p->x, p->n,
                     p->cols, p->n);
       break;
-    default:
+    case DC_BF16:
+      k->matmul_bf16(p->out, p->rows, p->w, p->row_bytes, p->rows, p->x, p->n,
+                     p->cols, p->n);
+      break;
+    case DC_Q8_0:
       k->matmul_q8_0(p->out, p->rows, p->w, p->row_bytes, p->rows, p->q8,
                      p->cols, p->n);
+      break;
+    default:
+      k->matmul_blocks(p->type, p->out, p->rows, p->w, p->row_bytes, p->rows,
+                       p->q8, p->cols, p->n);
   }
 }
 
@@ -87,7 +95,7 @@ static double speed (const product *p) {
 static void measure (dc_type type, size_t rows, size_t n) {
   product p = {.type = type, .rows = rows, .n = n};
   size_t most = columns[N_COLUMNS - 1];
-  dc_row_bytes(type, n, &p.row_bytes);
+  if (!dc_row_bytes(type, n, &p.row_bytes)) return;  /* no whole blocks */
   p.w = room(rows * p.row_bytes);
   p.x = noise(most * n);
   p.out = room(most * rows * sizeof *p.out);
@@ -114,7 +122,10 @@ static void measure (dc_type type, size_t rows, size_t n) {
 
 
 int main (int argc, char **argv) {
-  static const dc_type types[] = {DC_F32, DC_F16, DC_Q8_0};
+  static const dc_type types[] = {
+    DC_F32, DC_F16, DC_BF16, DC_Q8_0, DC_Q4_0, DC_Q4_1, DC_Q5_0, DC_Q5_1,
+    DC_Q2_K, DC_Q3_K, DC_Q4_K, DC_Q5_K, DC_Q6_K, DC_IQ4_NL, DC_IQ4_XS
+  };
   static const size_t shapes[][2] = {{256, 256}, {1024, 256}, {256, 1024},
                                      {8000, 256}, {1536, 576}, {4096, 4096}};
   dc_error error;

@@ -60,6 +60,25 @@ describe("weight types", function()
     assert.equal(12 * (1 + 4 * #core.info().isas), checks)
   end)
 
+  it("make rows without a usable scale what they are, or no number", function()
+    local lines = lines_of "rows"
+    assert.equal(#typed.types, #lines)
+    for _, line in ipairs(lines) do assert.truthy(line:match ": ok$", line) end
+  end)
+
+  it("are fitted with a smaller error than by rounding to nearest", function()
+    -- RMS error over that of codes rounded to nearest with scales of 32 bits
+    local bounds = {q2_k = 0.82, q3_k = 0.94, q4_k = 0.92, q5_k = 0.95,
+                    q6_k = 0.91, iq4_nl = 0.88, iq4_xs = 0.89}
+    local n = 0
+    for _, line in ipairs(lines_of "errors") do
+      local name, ratio = line:match "^(%S+) (%d%.%d%d%d)$"
+      assert.is_true(tonumber(ratio) <= bounds[name], line)
+      n = n + 1
+    end
+    assert.equal(7, n)
+  end)
+
   it("are listed by inspect under their names", function()
     for _, name in ipairs(typed.types) do
       local text, facts = inspect(typed.gguf(name))

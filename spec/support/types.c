@@ -3,6 +3,7 @@
 **
 **   types golden    what spec/fixtures/types_golden.txt has, computed here
 **   types products  one line "TYPE, what: ok" or "...: DIFFERS" a check
+**   types rows      the same for rows that no scale suits
 **   types errors    one line "TYPE RATIO" a fitted type; see check_error
 **
 ** The reference below reads one weight at a time, straight from the layouts,
@@ -434,6 +435,50 @@ static void products (void) {
 }
 
 
+/* ---- rows that no scale suits ------------------------------------------- */
+
+static float there_and_back (dc_type type, float *y, size_t n) {
+  static uint8_t packed[MAX_N * 4];
+  static float back[MAX_N];
+  float odd = 0.0f;
+  dc_quantize_row(type, packed, y, n);
+  dc_dequantize_row(type, back, packed, n);
+  for (size_t i = 0; i < n; i++)
+    if (fabsf(back[i]) > odd || isnan(back[i])) odd = fabsf(back[i]);
+  return odd;
+}
+
+
+/* Zeros stay zeros, what is too small for a half vanishes, and what is too
+   large comes back as an infinity or a NaN: never as another number. With NaN
+   there is no result to ask for, but nothing undefined happens either. */
+static void check_rows (dc_type type) {
+  static float y[512];
+  bool halves = type != DC_F32 && type != DC_BF16;
+  memset(y, 0, sizeof y);
+  bool zeros = there_and_back(type, y, 512) == 0.0f;
+  for (int i = 0; i < 512; i++) y[i] = next_float(-140);
+  bool tiny = there_and_back(type, y, 512) <= (halves ? 0.0f : 1e-40f);
+  for (int i = 0; i < 512; i++) y[i] = next_float(0);
+  y[300] = -3e38f;
+  bool large = !isfinite(there_and_back(type, y, 512)) || !halves;
+  y[301] = INFINITY;
+  bool infinite = !isfinite(there_and_back(type, y, 512));
+  y[40] = NAN;
+  for (int i = 320; i < 352; i++) y[i] = i % 2 ? NAN : -INFINITY;
+  there_and_back(type, y, 512);
+  printf("%s, rows without a scale: %s\n", dc_type_of((uint32_t)type)->name,
+         zeros && tiny && large && infinite ? "ok" : "DIFFERS");
+}
+
+
+static void rows (void) {
+  state = 3;
+  check_rows(DC_F32);
+  for (size_t i = 0; i < N_KINDS; i++) check_rows(kinds[i].type);
+}
+
+
 /* ---- the error of fitted types ------------------------------------------ */
 
 /* How round-to-nearest would make them: a scale of 32 bits from the outermost
@@ -501,6 +546,7 @@ int main (int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "";
   if (!strcmp(what, "golden")) golden();
   else if (!strcmp(what, "products")) products();
+  else if (!strcmp(what, "rows")) rows();
   else if (!strcmp(what, "errors")) errors();
   else return 1;
   return 0;

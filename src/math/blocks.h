@@ -48,7 +48,7 @@ typedef struct dc_panel {
 #define DC_MAX_PANELS 8
 
 typedef struct dc_format {
-  /* 16 blocks, one a lane, to block / 32 panels. */
+  /* 16 blocks, one a lane, to as many panels as one block has. */
   void (*unpack) (dc_panel *panels, const uint8_t *const *block);
   int bytes;       /* of a block */
   int panels;      /* of a block */
@@ -58,55 +58,70 @@ typedef struct dc_format {
   bool has_min;    /* then zero is 0 */
 } dc_format;
 
-#define EACH_ROW for (int r = 0; r < DC_LANES; r++)
+/* A loop over the lanes. It shall become vectors; gcc would unroll it first, as
+   any short loop, and then not see them (measured: bench/LOG.md). */
+#define EACH_ROW \
+  _Pragma("GCC unroll 1") for (int r = 0; r < DC_LANES; r++)
 
 /* Words of 16 rows: word[k][r] is the k-th of row r. */
 typedef uint32_t dc_words[DC_LANES];
 
 
-/* n words of every block, from its byte `at` on. */
+/* n words (a multiple of 4) of every block, from its byte `at` on. */
 static inline void gather (dc_words *out, const uint8_t *const *block,
                            size_t at, int n) {
-  EACH_ROW
-    for (int k = 0; k < n; k++)
-      memcpy(&out[k][r], block[r] + at + 4 * (size_t)k, sizeof out[k][r]);
+  for (int k = 0; k < n; k += 4) v_turn(out + k, block, at + 4 * (size_t)k);
 }
 
 
 /* The half at byte `at` of every block. */
 static inline void gather_halves (float *out, const uint8_t *const *block,
                                   size_t at) {
+  v_store(out, v_turn_f16(block, at));
+}
+
+
+/* The half in the low or the high part of a word that was gathered. */
+static inline void half_of_words (float *out, const uint32_t *restrict w,
+                                  int shift) {
   uint16_t half[DC_LANES];
-  EACH_ROW memcpy(&half[r], block[r] + at, sizeof half[r]);
+  EACH_ROW half[r] = (uint16_t)(w[r] >> shift);
   v_store(out, v_load_f16(half));
 }
 
 
 /* out = (w >> shift) & mask */
-static inline void take_bits (uint32_t *out, const uint32_t *w, int shift,
+static inline void take_bits (uint32_t *restrict out,
+                              const uint32_t *restrict w, int shift,
                               uint32_t mask) {
   EACH_ROW out[r] = w[r] >> shift & mask;
 }
 
 
 /* out |= ((w >> shift) & mask) << up: the high bits of a code. */
-static inline void add_bits (uint32_t *out, const uint32_t *w, int shift,
+static inline void add_bits (uint32_t *restrict out,
+                             const uint32_t *restrict w, int shift,
                              uint32_t mask, int up) {
   EACH_ROW out[r] |= (w[r] >> shift & mask) << up;
 }
 
 
-/* out = d * byte k of the words s */
-static inline void scale_from_byte (float *out, const float *d,
-                                    const dc_words *s, int k) {
-  EACH_ROW out[r] = d[r] * (float)(int)(s[k / 4][r] >> 8 * (k % 4) & 0xff);
+/* out = d * (byte k of the words s - less) */
+static inline void scale_from_byte (float *restrict out,
+                                    const float *restrict d,
+                                    const dc_words *restrict s, int k,
+                                    int less) {
+  const uint32_t *w = s[k / 4];
+  EACH_ROW out[r] = d[r] * (float)((int)(w[r] >> 8 * (k % 4) & 0xff) - less);
 }
 
 
 /* out = -d * byte k of the words s: what a format subtracts. */
-static inline void min_from_byte (float *out, const float *d,
-                                  const dc_words *s, int k) {
-  EACH_ROW out[r] = -(d[r] * (float)(int)(s[k / 4][r] >> 8 * (k % 4) & 0xff));
+static inline void min_from_byte (float *restrict out,
+                                  const float *restrict d,
+                                  const dc_words *restrict s, int k) {
+  const uint32_t *w = s[k / 4];
+  EACH_ROW out[r] = -(d[r] * (float)(int)(w[r] >> 8 * (k % 4) & 0xff));
 }
 
 #define EACH_BYTE(b) (0x01010101u * (b))

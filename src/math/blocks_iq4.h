@@ -28,9 +28,9 @@ static void unpack_iq4_nl (dc_panel *p, const uint8_t *const *block) {
    too large: four bits in scales_l, two in scales_h. */
 static void unpack_iq4_xs (dc_panel *p, const uint8_t *const *block) {
   float d[DC_LANES];
-  dc_words s[2];  /* d and scales_h; scales_l */
-  gather_halves(d, block, 0);
-  gather(s, block, 0, 2);
+  dc_words s[4];  /* d and scales_h; scales_l */
+  gather(s, block, 0, 4);
+  half_of_words(d, s[0], 0);
   for (int k = 0; k < 8; k++) {
     EACH_ROW {
       uint32_t high = s[0][r] >> (16 + 2 * k) & 3;

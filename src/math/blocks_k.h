@@ -16,10 +16,10 @@
    are on top of numbers 0-3. */
 static inline void unpack_scales_6 (dc_panel *p, const uint8_t *const *block) {
   float d[DC_LANES], d_min[DC_LANES];
-  dc_words s[3], scale[2], min[2];
-  gather_halves(d, block, 0);
-  gather_halves(d_min, block, 2);
-  gather(s, block, 4, 3);
+  dc_words head[4], scale[2], min[2], *s = head + 1;
+  gather(head, block, 0, 4);
+  half_of_words(d, head[0], 0);
+  half_of_words(d_min, head[0], 16);
   take_bits(scale[0], s[0], 0, EACH_BYTE(63));
   take_bits(min[0], s[1], 0, EACH_BYTE(63));
   take_bits(scale[1], s[2], 0, EACH_BYTE(15));
@@ -27,7 +27,7 @@ static inline void unpack_scales_6 (dc_panel *p, const uint8_t *const *block) {
   take_bits(min[1], s[2], 4, EACH_BYTE(15));
   add_bits(min[1], s[1], 6, EACH_BYTE(3), 4);
   for (int k = 0; k < 8; k++) {
-    scale_from_byte(p[k].scale[0], d, scale, k);
+    scale_from_byte(p[k].scale[0], d, scale, k, 0);
     min_from_byte(p[k].min[0], d_min, min, k);
   }
 }
@@ -73,23 +73,22 @@ static void unpack_q5_k (dc_panel *p, const uint8_t *const *block) {
 static void unpack_q6_k (dc_panel *p, const uint8_t *const *block) {
   float d[DC_LANES];
   dc_words s[4];
-  gather_halves(d, block, 208);
-  gather(s, block, 192, 4);
-  for (int k = 0; k < 8; k++) {
-    dc_words low[8], high[8];
-    size_t half = (size_t)k / 4, odd = (size_t)k % 2;
-    gather(low, block, 64 * half + 32 * odd, 8);
-    gather(high, block, 128 + 32 * half, 8);
-    for (int g = 0; g < 8; g++) {
-      take_bits(p[k].q[g], low[g], k % 4 < 2 ? 0 : 4, EACH_BYTE(15));
-      add_bits(p[k].q[g], high[g], 2 * (k % 4), EACH_BYTE(3), 4);
-    }
-    for (int h = 0; h < 2; h++)
-      EACH_ROW {
-        int8_t scale = (int8_t)(s[k / 2][r] >> 8 * (2 * (k % 2) + h));
-        p[k].scale[h][r] = d[r] * (float)scale;
+  for (int k = 0; k < 8; k += 4) {
+    dc_words low[16], high[8];
+    gather(low, block, 16 * (size_t)k, 16);
+    gather(high, block, 128 + 8 * (size_t)k, 8);
+    for (int j = 0; j < 4; j++)
+      for (int g = 0; g < 8; g++) {
+        take_bits(p[k + j].q[g], low[j % 2 * 8 + g], j / 2 * 4, EACH_BYTE(15));
+        add_bits(p[k + j].q[g], high[g], 2 * j, EACH_BYTE(3), 4);
       }
   }
+  gather(s, block, 192, 4);
+  gather_halves(d, block, 208);
+  for (int i = 0; i < 4; i++)
+    EACH_ROW s[i][r] ^= EACH_BYTE(128);  /* -128..127 become 0..255 */
+  for (int k = 0; k < 16; k++)
+    scale_from_byte(p[k / 2].scale[k % 2], d, s, k, 128);
 }
 
 
@@ -109,16 +108,17 @@ static inline void unpack_pairs (dc_panel *p, const uint8_t *const *block,
    byte, a minimum in the high half. */
 static void unpack_q2_k (dc_panel *p, const uint8_t *const *block) {
   float d[DC_LANES], d_min[DC_LANES];
-  dc_words s[4], scale[4], min[4];
-  gather_halves(d, block, 80);
-  gather_halves(d_min, block, 82);
+  dc_words s[4], scale[4], min[4], tail[4];
   gather(s, block, 0, 4);
+  gather(tail, block, 68, 4);
+  half_of_words(d, tail[3], 0);
+  half_of_words(d_min, tail[3], 16);
   for (int i = 0; i < 4; i++) {
     take_bits(scale[i], s[i], 0, EACH_BYTE(15));
     take_bits(min[i], s[i], 4, EACH_BYTE(15));
   }
   for (int k = 0; k < 16; k++) {
-    scale_from_byte(p[k / 2].scale[k % 2], d, scale, k);
+    scale_from_byte(p[k / 2].scale[k % 2], d, scale, k, 0);
     min_from_byte(p[k / 2].min[k % 2], d_min, min, k);
   }
   unpack_pairs(p, block, 16);
@@ -129,18 +129,15 @@ static void unpack_q2_k (dc_panel *p, const uint8_t *const *block) {
    of 0-7 and 8-15 share 8 bytes, the high two bits of all are behind them. */
 static inline void unpack_scales_3 (dc_panel *p, const uint8_t *const *block) {
   float d[DC_LANES];
-  dc_words s[3], scale[4];
+  dc_words s[4], scale[4];
   gather_halves(d, block, 108);
-  gather(s, block, 96, 3);
+  gather(s, block, 92, 4);  /* they begin at s[1] */
   for (int i = 0; i < 4; i++) {
-    take_bits(scale[i], s[i % 2], i < 2 ? 0 : 4, EACH_BYTE(15));
-    add_bits(scale[i], s[2], 2 * i, EACH_BYTE(3), 4);
+    take_bits(scale[i], s[1 + i % 2], i < 2 ? 0 : 4, EACH_BYTE(15));
+    add_bits(scale[i], s[3], 2 * i, EACH_BYTE(3), 4);
   }
   for (int k = 0; k < 16; k++)
-    EACH_ROW {
-      int six = (int)(scale[k / 4][r] >> 8 * (k % 4) & 63);
-      p[k / 2].scale[k % 2][r] = d[r] * (float)(six - 32);
-    }
+    scale_from_byte(p[k / 2].scale[k % 2], d, scale, k, 32);
 }
 
 

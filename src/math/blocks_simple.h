@@ -28,8 +28,8 @@ static inline void gather_nibbles (dc_words *q, const uint8_t *const *block,
    bits apart, none on top of another, and bit i of copy i is bit 8 i. */
 static inline void gather_fifth_bits (dc_words *q,
                                       const uint8_t *const *block, size_t at) {
-  dc_words bits[1];
-  gather(bits, block, at, 1);
+  dc_words bits[4];
+  gather(bits, block, at, 4);
   for (int g = 0; g < 8; g++)
     EACH_ROW {
       uint32_t four = bits[0][r] >> 4 * g & 15;

@@ -86,32 +86,37 @@ static void blocks_to_floats (const dc_format *f, float *out,
 }
 
 
+/* Quantised types have no to_floats here: dc_formats takes them apart. */
+static const struct codec {
+  void (*to_floats) (float *out, const uint8_t *row, size_t n);
+  dc_quantizer *from_floats;
+} codecs[] = {
+  [DC_F32] = {f32_to_floats, floats_to_f32},
+  [DC_F16] = {f16_to_floats, floats_to_f16},
+  [DC_BF16] = {bf16_to_floats, floats_to_bf16},
+  [DC_Q4_0] = {NULL, dc_quantize_q4_0}, [DC_Q4_1] = {NULL, dc_quantize_q4_1},
+  [DC_Q5_0] = {NULL, dc_quantize_q5_0}, [DC_Q5_1] = {NULL, dc_quantize_q5_1},
+  [DC_Q8_0] = {NULL, dc_quantize_q8_0}, [DC_Q2_K] = {NULL, dc_quantize_q2_k},
+  [DC_Q3_K] = {NULL, dc_quantize_q3_k}, [DC_Q4_K] = {NULL, dc_quantize_q4_k},
+  [DC_Q5_K] = {NULL, dc_quantize_q5_k}, [DC_Q6_K] = {NULL, dc_quantize_q6_k},
+  [DC_IQ4_NL] = {NULL, dc_quantize_iq4_nl},
+  [DC_IQ4_XS] = {NULL, dc_quantize_iq4_xs},
+};
+
+#define N_CODECS (sizeof codecs / sizeof codecs[0])
+
+
 void dc_dequantize_row (dc_type type, float *out, const void *row, size_t n) {
   const dc_format *f = dc_format_of(type);
-  switch (type) {
-    case DC_F32: f32_to_floats(out, row, n); break;
-    case DC_F16: f16_to_floats(out, row, n); break;
-    case DC_BF16: bf16_to_floats(out, row, n); break;
-    default: if (f != NULL) blocks_to_floats(f, out, row, n);
-  }
+  if (f != NULL)
+    blocks_to_floats(f, out, row, n);
+  else if ((size_t)type < N_CODECS && codecs[type].to_floats != NULL)
+    codecs[type].to_floats(out, row, n);
 }
 
 
-static dc_quantizer *const quantizers[] = {
-  [DC_F32] = floats_to_f32, [DC_F16] = floats_to_f16,
-  [DC_BF16] = floats_to_bf16,
-  [DC_Q4_0] = dc_quantize_q4_0, [DC_Q4_1] = dc_quantize_q4_1,
-  [DC_Q5_0] = dc_quantize_q5_0, [DC_Q5_1] = dc_quantize_q5_1,
-  [DC_Q8_0] = dc_quantize_q8_0, [DC_Q2_K] = dc_quantize_q2_k,
-  [DC_Q3_K] = dc_quantize_q3_k, [DC_Q4_K] = dc_quantize_q4_k,
-  [DC_Q5_K] = dc_quantize_q5_k, [DC_Q6_K] = dc_quantize_q6_k,
-  [DC_IQ4_NL] = dc_quantize_iq4_nl, [DC_IQ4_XS] = dc_quantize_iq4_xs,
-};
-
-
 bool dc_quantize_row (dc_type type, void *out, const float *x, size_t n) {
-  bool writes = (size_t)type < sizeof quantizers / sizeof quantizers[0] &&
-                quantizers[type] != NULL;
-  if (writes) quantizers[type](out, x, n);
+  bool writes = (size_t)type < N_CODECS && codecs[type].from_floats != NULL;
+  if (writes) codecs[type].from_floats(out, x, n);
   return writes;
 }

@@ -23,21 +23,47 @@ typedef struct traits {
 } traits;
 
 
-INLINE vf one_panel (vf acc, const dc_panel *p, const dc_q8_row *x, size_t b,
-                     int zero, traits t) {
-  const int32_t *sums = x->sum + 2 * b;
-  for (int h = 0; h < 32 / t.group; h++) {
-    int32_t sum = t.group == 16 ? sums[h] : sums[0] + sums[1];
-    vf products = v_dot_codes(p->q + 4 * h, x->q + 32 * b + 16 * h,
-                              t.group / 4, t.is_signed);
-    if (!t.is_signed && !t.has_min)
-      products = v_sub(products, v_set1((float)(zero * sum)));
-    vf scale = v_mul(v_load(p->scale[h]), v_set1(x->scale[b]));
-    acc = v_fma(products, scale, acc);
-    if (t.has_min)
-      acc = v_fma(v_load(p->min[h]), v_set1(x->scale[b] * (float)sum), acc);
+/* The sum of q_x over group h of block b. */
+INLINE int32_t sum_of_group (const dc_q8_row *x, size_t b, int h, traits t) {
+  return t.group == 16 ? x->sum[2 * b + (size_t)h] : sum_of_block(x, b);
+}
+
+
+/* The sums of (code - zero) * q_x over group h, for `cols` columns. */
+INLINE void sum_products (vi *sum, const dc_panel *p, const dc_q8_row *x,
+                          int cols, size_t b, int h, int zero, traits t) {
+  for (int c = 0; c < cols; c++) {
+    int32_t of_x = sum_of_group(&x[c], b, h, t);
+    sum[c] = t.is_signed ? v_dot_start(of_x) : v_all(-zero * of_x);
   }
-  return acc;
+  for (int g = 4 * h; g < 4 * h + t.group / 4; g += 2)
+    for (int c = 0; c < cols; c++) {
+      const int8_t *q = x[c].q + 32 * b + 4 * g;
+      if (t.is_signed) {
+        sum[c] = v_dot4(sum[c], v_weights((const int8_t *)p->q[g]), q);
+        sum[c] = v_dot4(sum[c], v_weights((const int8_t *)p->q[g + 1]), q + 4);
+      } else
+        sum[c] = v_dot8_codes(sum[c], p->q + g, q);
+    }
+}
+
+
+INLINE void one_panel (vf *acc, const dc_panel *p, const dc_q8_row *x, int cols,
+                       size_t b, int zero, traits t) {
+  for (int h = 0; h < 32 / t.group; h++) {
+    vi sum[4];
+    sum_products(sum, p, x, cols, b, h, zero, t);
+    vf scale = v_load(p->scale[h]);
+    vf min = t.has_min ? v_load(p->min[h]) : v_set1(0.0f);
+    for (int c = 0; c < cols; c++) {
+      float scale_x = x[c].scale[b];
+      acc[c] = v_fma(v_float(sum[c]), v_mul(scale, v_set1(scale_x)), acc[c]);
+      if (t.has_min) {
+        float of_x = (float)sum_of_group(&x[c], b, h, t);
+        acc[c] = v_fma(min, v_set1(scale_x * of_x), acc[c]);
+      }
+    }
+  }
 }
 
 
@@ -70,9 +96,7 @@ INLINE void strip_columns (float *out, size_t ld_out, const strip *s,
   for (int c = 0; c < cols; c++)
     acc[c] = unfinished(out + (size_t)c * ld_out, s);
   for (size_t i = 0; i < s->n; i++)
-    for (int c = 0; c < cols; c++)
-      acc[c] = one_panel(acc[c], &s->panels[i], &x[c], s->b + i, s->zero,
-                         t);
+    one_panel(acc, &s->panels[i], x, cols, s->b + i, s->zero, t);
   for (int c = 0; c < cols; c++)
     put_sums(out + (size_t)c * ld_out, acc[c], s);
 }

@@ -30,6 +30,41 @@ static int nearest (dc_levels levels, float y) {
 }
 
 
+/* Sums over a group run in lanes, in fixed order, so that the compiler may use
+   vectors without changing them. */
+#define LANES 8
+#define EACH_LANE for (int l = 0; l < LANES; l++)
+
+
+static float add_lanes (const float *sum) {
+  return ((sum[0] + sum[4]) + (sum[2] + sum[6])) +
+         ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+
+/* y kept in low..high and rounded to a whole number, ties to even, without a
+   detour over the integers. */
+static inline void round_lanes (float *y, float low, float high) {
+  EACH_LANE y[l] = y[l] > low ? y[l] : low;
+  EACH_LANE y[l] = y[l] < high ? y[l] : high;
+  EACH_LANE y[l] = (y[l] + 12582912.0f) - 12582912.0f;
+}
+
+
+/* y becomes the nearest number of the table: the lowest, and for every middle
+   that it is above the step across. */
+static inline void look_up_lanes (float *y, dc_levels levels) {
+  float level[LANES];
+  EACH_LANE level[l] = levels.table[0];
+  for (int j = 1; j < levels.count; j++) {
+    float middle = 0.5f * (float)(levels.table[j - 1] + levels.table[j]);
+    float step = (float)(levels.table[j] - levels.table[j - 1]);
+    EACH_LANE level[l] += y[l] > middle ? step : 0.0f;
+  }
+  EACH_LANE y[l] = level[l];
+}
+
+
 /* What codes rounded with a scale are good for: the best scale for them, and
    by how much it makes the sum of squares smaller. */
 typedef struct fit {
@@ -38,12 +73,19 @@ typedef struct fit {
 
 
 static fit fit_with (const float *x, int n, dc_levels levels, float inverse) {
-  float product = 0.0f, square = 0.0f;
-  for (int i = 0; i < n; i++) {
-    float level = (float)level_at(levels, nearest(levels, x[i] * inverse));
-    product += x[i] * level;
-    square += level * level;
+  float products[LANES] = {0}, squares[LANES] = {0};
+  for (int i = 0; i < n; i += LANES) {
+    float level[LANES];
+    EACH_LANE level[l] = x[i + l] * inverse;
+    if (levels.table != NULL)
+      look_up_lanes(level, levels);
+    else
+      round_lanes(level, (float)levels.low,
+                  (float)(levels.low + levels.count - 1));
+    EACH_LANE products[l] += x[i + l] * level[l];
+    EACH_LANE squares[l] += level[l] * level[l];
   }
+  float product = add_lanes(products), square = add_lanes(squares);
   if (!(square > 0.0f)) return (fit){0.0f, 0.0f};
   return (fit){product / square, product * product / square};
 }
@@ -120,61 +162,66 @@ typedef struct range {
 } range;
 
 
-static void codes_of (uint8_t *code, const float *x, int n, int high,
-                      range r) {
-  float inverse = dc_inverse_scale(r.scale);
-  for (int i = 0; i < n; i++)
-    code[i] = (uint8_t)dc_to_code((x[i] + r.min) * inverse + 0.5f, 0, high);
-}
-
-
-/* Scale and minimum that suit the codes best; the minimum is not negative. */
-static range range_for (const uint8_t *code, const float *x, int n) {
-  float sum_x = 0, sum_c = 0, product = 0, square = 0;
-  range r = {0};
-  for (int i = 0; i < n; i++) {
-    float c = (float)code[i];
-    sum_x += x[i];
-    sum_c += c;
-    product += x[i] * c;
-    square += c * c;
+/* The range that suits best the codes 0..high that r gives; its minimum is not
+   negative. */
+static range better_range (const float *x, int n, int high, range r) {
+  float sum_x[LANES] = {0}, sum_c[LANES] = {0};
+  float products[LANES] = {0}, squares[LANES] = {0}, errors[LANES] = {0};
+  float code[MAX_GROUP], inverse = dc_inverse_scale(r.scale);
+  for (int i = 0; i < n; i += LANES) {
+    float *c = code + i;
+    EACH_LANE c[l] = (x[i + l] + r.min) * inverse;
+    round_lanes(c, 0.0f, (float)high);
+    EACH_LANE sum_x[l] += x[i + l];
+    EACH_LANE sum_c[l] += c[l];
+    EACH_LANE products[l] += x[i + l] * c[l];
+    EACH_LANE squares[l] += c[l] * c[l];
   }
-  float spread = (float)n * square - sum_c * sum_c;
+  float of_x = add_lanes(sum_x), of_c = add_lanes(sum_c);
+  float product = add_lanes(products), square = add_lanes(squares);
+  float spread = (float)n * square - of_c * of_c;
+  r = (range){0};
   if (spread > 0.0f) {
-    r.scale = ((float)n * product - sum_x * sum_c) / spread;
-    r.min = (r.scale * sum_c - sum_x) / (float)n;
+    r.scale = ((float)n * product - of_x * of_c) / spread;
+    r.min = (r.scale * of_c - of_x) / (float)n;
   }
   if (!(spread > 0.0f) || r.min < 0.0f || r.scale < 0.0f) {
     r.scale = square > 0.0f && product > 0.0f ? product / square : 0.0f;
     r.min = 0.0f;
   }
-  for (int i = 0; i < n; i++) {
-    float off = r.scale * (float)code[i] - r.min - x[i];
-    r.error += off * off;
-  }
+  for (int i = 0; i < n; i += LANES)
+    EACH_LANE {
+      float off = r.scale * code[i + l] - r.min - x[i + l];
+      errors[l] += off * off;
+    }
+  r.error = add_lanes(errors);
   return r;
 }
 
 
 static range search_range (const float *x, int n, int high) {
-  uint8_t code[MAX_GROUP];
   float low = 0.0f, top = 0.0f;
   for (int i = 0; i < n; i++) {
     if (x[i] < low) low = x[i];
     if (!(x[i] <= top)) top = x[i];
   }
-  range outermost = {(top - low) / (float)high, -low, 0.0f};
-  codes_of(code, x, n, high, outermost);
-  range best = range_for(code, x, n);
+  range best = {(top - low) / (float)high, -low, INFINITY};
   for (int i = -TRIES; i <= TRIES; i++) {
     range r = {(top - low) / ((float)high + 0.1f * (float)i), -low, 0.0f};
     for (int round = 0; round < 2; round++) {
-      codes_of(code, x, n, high, r);
-      r = range_for(code, x, n);
+      r = better_range(x, n, high, r);
       if (r.error < best.error) best = r;
     }
   }
   return best;
+}
+
+
+static void codes_of (uint8_t *code, const float *x, int n, int high,
+                      range r) {
+  float inverse = dc_inverse_scale(r.scale);
+  for (int i = 0; i < n; i++)
+    code[i] = (uint8_t)dc_to_code((x[i] + r.min) * inverse + 0.5f, 0, high);
 }
 
 

@@ -57,7 +57,7 @@ uint16_t dc_f32_to_bf16 (float x);
    format defines. */
 void dc_dequantize_row (dc_type type, float *out, const void *row, size_t n);
 
-/* A row of n floats to a type; see rows.c for the types and their rounding.
+/* A row of n floats to a type; quantize_*.c say how each is rounded.
    Any floats will do, but only finite ones come back as what they were.
    False for a type that decant does not write. */
 bool dc_quantize_row (dc_type type, void *out, const float *x, size_t n);

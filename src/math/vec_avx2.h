@@ -133,47 +133,51 @@ static inline void v_store_i8 (int8_t *p, vf a) {
                                    _mm256_extracti128_si256(words, 1)));
 }
 
+/* Rows r and r + 4 in the two halves. */
+static inline __m256i two_rows (const uint8_t *const *row, size_t at, int r) {
+  return _mm256_inserti128_si256(
+    _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(row[r] + at))),
+    _mm_loadu_si128((const __m128i *)(row[r + 4] + at)), 1);
+}
+
+static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
+                           size_t at) {
+  for (int r = 0; r < 16; r += 8) {
+    __m256i a = two_rows(row, at, r), b = two_rows(row, at, r + 1);
+    __m256i c = two_rows(row, at, r + 2), d = two_rows(row, at, r + 3);
+    __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+    _mm256_storeu_si256((__m256i *)&out[0][r], _mm256_unpacklo_epi64(ab, cd));
+    _mm256_storeu_si256((__m256i *)&out[1][r], _mm256_unpackhi_epi64(ab, cd));
+    ab = _mm256_unpackhi_epi32(a, b), cd = _mm256_unpackhi_epi32(c, d);
+    _mm256_storeu_si256((__m256i *)&out[2][r], _mm256_unpacklo_epi64(ab, cd));
+    _mm256_storeu_si256((__m256i *)&out[3][r], _mm256_unpackhi_epi64(ab, cd));
+  }
+}
+
+/* Put together in a register: a wide load of what small stores have just
+   written would wait for them. */
+static inline int64_t four_halves (const uint8_t *const *row, size_t at) {
+  uint16_t h[4];
+  for (int r = 0; r < 4; r++) memcpy(&h[r], row[r] + at, sizeof h[r]);
+  return (int64_t)(h[0] | (uint64_t)h[1] << 16 | (uint64_t)h[2] << 32 |
+                   (uint64_t)h[3] << 48);
+}
+
+static inline __m128i eight_halves (const uint8_t *const *row, size_t at) {
+  return _mm_set_epi64x(four_halves(row + 4, at), four_halves(row, at));
+}
+
+static inline vf v_turn_f16 (const uint8_t *const *row, size_t at) {
+  return (vf){_mm256_cvtph_ps(eight_halves(row, at)),
+              _mm256_cvtph_ps(eight_halves(row + 8, at))};
+}
+
 static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
   __m256i *v = (__m256i *)words, all =
     _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table));
   for (int i = 0; i < 2; i++)
     _mm256_storeu_si256(
       v + i, _mm256_shuffle_epi8(all, _mm256_loadu_si256(v + i)));
-}
-
-/* The products of four codes a lane, added in pairs: 16 bits are enough for
-   63 * 127 * 4 (and for 128 * 127 * 2). */
-static inline __m256i code_pairs (const uint32_t *q, const int8_t *x,
-                                  bool is_signed) {
-  int32_t four;
-  memcpy(&four, x, sizeof four);
-  __m256i xs = _mm256_set1_epi32(four);
-  __m256i qs = _mm256_loadu_si256((const __m256i *)q);
-  if (!is_signed) return _mm256_maddubs_epi16(qs, xs);
-  return _mm256_maddubs_epi16(_mm256_abs_epi8(qs), _mm256_sign_epi8(xs, qs));
-}
-
-static inline __m256 dot_codes_8 (const uint32_t (*q)[16], int first,
-                                  const int8_t *x, int n, bool is_signed) {
-  __m256i sum = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
-  for (int g = 0; g < n; g += 2) {
-    __m256i a = code_pairs(q[g] + first, x + 4 * g, is_signed);
-    __m256i b = code_pairs(q[g + 1] + first, x + 4 * g + 4, is_signed);
-    if (is_signed) {
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, ones));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(b, ones));
-    } else {
-      a = _mm256_add_epi16(a, b);
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, ones));
-    }
-  }
-  return _mm256_cvtepi32_ps(sum);
-}
-
-static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
-                              bool is_signed) {
-  return (vf){dot_codes_8(q, 0, x, n, is_signed),
-              dot_codes_8(q, 8, x, n, is_signed)};
 }
 
 /* Weights and their sizes: maddubs wants one side without a sign. */
@@ -204,6 +208,29 @@ static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
   __m256i all = _mm256_set1_epi32(four);
   return (vi){_mm256_add_epi32(sum.lo, dot4_8(w.w.lo, w.size.lo, all)),
               _mm256_add_epi32(sum.hi, dot4_8(w.w.hi, w.size.hi, all))};
+}
+
+static inline vi v_all (int32_t a) {
+  return (vi){_mm256_set1_epi32(a), _mm256_set1_epi32(a)};
+}
+
+/* Two pairs of products, at most 4 * 63 * 127, fit 16 bits together. */
+static inline __m256i dot8_codes_8 (const uint32_t (*q)[16], int first,
+                                    __m256i x0, __m256i x1) {
+  __m256i a = _mm256_maddubs_epi16(
+    _mm256_loadu_si256((const __m256i *)&q[0][first]), x0);
+  __m256i b = _mm256_maddubs_epi16(
+    _mm256_loadu_si256((const __m256i *)&q[1][first]), x1);
+  return _mm256_madd_epi16(_mm256_add_epi16(a, b), _mm256_set1_epi16(1));
+}
+
+static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
+                               const int8_t *x) {
+  int32_t four[2];
+  memcpy(four, x, sizeof four);
+  __m256i x0 = _mm256_set1_epi32(four[0]), x1 = _mm256_set1_epi32(four[1]);
+  return (vi){_mm256_add_epi32(sum.lo, dot8_codes_8(q, 0, x0, x1)),
+              _mm256_add_epi32(sum.hi, dot8_codes_8(q, 8, x0, x1))};
 }
 
 static inline vf v_float (vi a) {

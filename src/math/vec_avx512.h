@@ -97,43 +97,53 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
 
+/* Rows r, r + 4, r + 8 and r + 12 in the four parts. */
+static inline __m512i four_rows (const uint8_t *const *row, size_t at, int r) {
+  __m512i all = _mm512_castsi128_si512(
+    _mm_loadu_si128((const __m128i *)(row[r] + at)));
+  all = _mm512_inserti32x4(
+    all, _mm_loadu_si128((const __m128i *)(row[r + 4] + at)), 1);
+  all = _mm512_inserti32x4(
+    all, _mm_loadu_si128((const __m128i *)(row[r + 8] + at)), 2);
+  return _mm512_inserti32x4(
+    all, _mm_loadu_si128((const __m128i *)(row[r + 12] + at)), 3);
+}
+
+static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
+                           size_t at) {
+  __m512i a = four_rows(row, at, 0), b = four_rows(row, at, 1);
+  __m512i c = four_rows(row, at, 2), d = four_rows(row, at, 3);
+  __m512i ab = _mm512_unpacklo_epi32(a, b), cd = _mm512_unpacklo_epi32(c, d);
+  _mm512_storeu_si512(out[0], _mm512_unpacklo_epi64(ab, cd));
+  _mm512_storeu_si512(out[1], _mm512_unpackhi_epi64(ab, cd));
+  ab = _mm512_unpackhi_epi32(a, b), cd = _mm512_unpackhi_epi32(c, d);
+  _mm512_storeu_si512(out[2], _mm512_unpacklo_epi64(ab, cd));
+  _mm512_storeu_si512(out[3], _mm512_unpackhi_epi64(ab, cd));
+}
+
+/* Put together in a register: a wide load of what small stores have just
+   written would wait for them. */
+static inline int64_t four_halves (const uint8_t *const *row, size_t at) {
+  uint16_t h[4];
+  for (int r = 0; r < 4; r++) memcpy(&h[r], row[r] + at, sizeof h[r]);
+  return (int64_t)(h[0] | (uint64_t)h[1] << 16 | (uint64_t)h[2] << 32 |
+                   (uint64_t)h[3] << 48);
+}
+
+static inline __m128i eight_halves (const uint8_t *const *row, size_t at) {
+  return _mm_set_epi64x(four_halves(row + 4, at), four_halves(row, at));
+}
+
+static inline vf v_turn_f16 (const uint8_t *const *row, size_t at) {
+  return _mm512_cvtph_ps(_mm256_set_m128i(eight_halves(row + 8, at),
+                                          eight_halves(row, at)));
+}
+
 static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
   __m512i all = _mm512_broadcast_i32x4(
     _mm_loadu_si128((const __m128i *)table));
   _mm512_storeu_si512(
     words, _mm512_shuffle_epi8(all, _mm512_loadu_si512(words)));
-}
-
-/* The products of four codes a lane, added in pairs: 16 bits are enough for
-   63 * 127 * 4 (and for 128 * 127 * 2). */
-static inline __m512i code_pairs (const uint32_t *q, const int8_t *x,
-                                  bool is_signed) {
-  int32_t four;
-  memcpy(&four, x, sizeof four);
-  __m512i xs = _mm512_set1_epi32(four), qs = _mm512_loadu_si512(q);
-  if (is_signed) {
-    xs = _mm512_mask_sub_epi8(xs, _mm512_movepi8_mask(qs),
-                              _mm512_setzero_si512(), xs);
-    qs = _mm512_abs_epi8(qs);
-  }
-  return _mm512_maddubs_epi16(qs, xs);
-}
-
-static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
-                              bool is_signed) {
-  __m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi16(1);
-  for (int g = 0; g < n; g += 2) {
-    __m512i a = code_pairs(q[g], x + 4 * g, is_signed);
-    __m512i b = code_pairs(q[g + 1], x + 4 * g + 4, is_signed);
-    if (is_signed) {
-      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, ones));
-      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(b, ones));
-    } else {
-      a = _mm512_add_epi16(a, b);
-      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(a, ones));
-    }
-  }
-  return _mm512_cvtepi32_ps(sum);
 }
 
 /* ---- integers ------------------------------------------------------------ */
@@ -158,6 +168,11 @@ static inline vi dot4 (vi sum, vw w, __m512i x) {
   return _mm512_dpbusd_epi32(sum, w, x);
 }
 
+static inline vi dot8_codes (vi sum, __m512i q0, __m512i q1, __m512i x0,
+                             __m512i x1) {
+  return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, q0, x0), q1, x1);
+}
+
 #else
 
 /* |w| * +-x: a pair of products is at most 2 * 128 * 127 and fits 16 bits,
@@ -179,6 +194,15 @@ static inline vi dot4 (vi sum, vw w, __m512i x) {
     _mm512_maddubs_epi16(w.size, x), _mm512_set1_epi16(1)));
 }
 
+/* Two pairs of products, at most 4 * 63 * 127, fit 16 bits together. */
+static inline vi dot8_codes (vi sum, __m512i q0, __m512i q1, __m512i x0,
+                             __m512i x1) {
+  __m512i pairs = _mm512_add_epi16(_mm512_maddubs_epi16(q0, x0),
+                                   _mm512_maddubs_epi16(q1, x1));
+  return _mm512_add_epi32(
+    sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+
 #endif
 
 static inline vw v_weights (const int8_t *q) {
@@ -189,6 +213,16 @@ static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
   int32_t four;
   memcpy(&four, x, sizeof four);
   return dot4(sum, w, _mm512_set1_epi32(four));
+}
+
+static inline vi v_all (int32_t a) { return _mm512_set1_epi32(a); }
+
+static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
+                               const int8_t *x) {
+  int32_t four[2];
+  memcpy(four, x, sizeof four);
+  return dot8_codes(sum, _mm512_loadu_si512(q[0]), _mm512_loadu_si512(q[1]),
+                    _mm512_set1_epi32(four[0]), _mm512_set1_epi32(four[1]));
 }
 
 static inline vf v_float (vi a) { return _mm512_cvtepi32_ps(a); }

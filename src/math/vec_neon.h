@@ -148,31 +148,24 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   for (int l = 0; l < 16; l++) p[l] = (int8_t)lane[l];
 }
 
+static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
+                           size_t at) {
+  for (int r = 0; r < 16; r++)
+    for (size_t k = 0; k < 4; k++)
+      memcpy(&out[k][r], row[r] + at + 4 * k, 4);
+}
+
+static inline vf v_turn_f16 (const uint8_t *const *row, size_t at) {
+  uint16_t half[16];
+  for (int r = 0; r < 16; r++) memcpy(&half[r], row[r] + at, sizeof half[r]);
+  return v_load_f16(half);
+}
+
 static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
   int8x16_t all = vld1q_s8(table);
   uint8_t *byte = (uint8_t *)words;
   EACH_PART vst1q_s8((int8_t *)byte + 16 * i,
                      vqtbl1q_s8(all, vld1q_u8(byte + 16 * i)));
-}
-
-static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
-                              bool is_signed) {
-  vf r;
-  (void)is_signed;  /* 0..63 are the same either way */
-  EACH_PART {
-    int32x4_t sum = vdupq_n_s32(0);
-    for (int g = 0; g < n; g++) {
-      int32_t four;
-      memcpy(&four, x + 4 * g, sizeof four);
-      int8x16_t xs = vreinterpretq_s8_s32(vdupq_n_s32(four));
-      int8x16_t qs = vreinterpretq_s8_u32(vld1q_u32(q[g] + 4 * i));
-      int16x8_t low = vmull_s8(vget_low_s8(qs), vget_low_s8(xs));
-      int16x8_t high = vmull_s8(vget_high_s8(qs), vget_high_s8(xs));
-      sum = vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
-    }
-    r.part[i] = vcvtq_f32_s32(sum);
-  }
-  return r;
 }
 
 typedef struct vi { int32x4_t part[4]; } vi;
@@ -202,6 +195,18 @@ static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
     sum.part[i] = vaddq_s32(sum.part[i], pairs);
   }
   return sum;
+}
+
+static inline vi v_all (int32_t a) {
+  vi r;
+  EACH_PART r.part[i] = vdupq_n_s32(a);
+  return r;
+}
+
+static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
+                               const int8_t *x) {
+  sum = v_dot4(sum, v_weights((const int8_t *)q[0]), x);
+  return v_dot4(sum, v_weights((const int8_t *)q[1]), x + 4);
 }
 
 static inline vf v_float (vi a) {

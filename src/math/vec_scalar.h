@@ -170,26 +170,24 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   EACH_LANE p[l] = (int8_t)a.lane[l];
 }
 
+/* The 16 bytes at row[r] + at as words: out[k][r] is the k-th of row r. */
+static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
+                           size_t at) {
+  EACH_LANE for (size_t k = 0; k < 4; k++)
+    memcpy(&out[k][l], row[l] + at + 4 * k, 4);
+}
+
+/* The half at row[r] + at in lane r. */
+static inline vf v_turn_f16 (const uint8_t *const *row, size_t at) {
+  uint16_t half[16];
+  for (int r = 0; r < 16; r++) memcpy(&half[r], row[r] + at, sizeof half[r]);
+  return v_load_f16(half);
+}
+
 /* Each byte c of the words, 0..15, becomes table[c]. */
 static inline void v_lookup (uint32_t words[16], const int8_t table[16]) {
   uint8_t *byte = (uint8_t *)words;
   for (int i = 0; i < 64; i++) byte[i] = (uint8_t)table[byte[i]];
-}
-
-/* Lane r: the exact sum of the products of x[0..4 n) and of the bytes of
-   q[0][r], ..., q[n - 1][r]. These are 0..63, or signed. n is 4 or 8. */
-static inline vf v_dot_codes (const uint32_t (*q)[16], const int8_t *x, int n,
-                              bool is_signed) {
-  vf r;
-  (void)is_signed;
-  EACH_LANE {
-    int32_t sum = 0;
-    for (int g = 0; g < n; g++)
-      for (int i = 0; i < 4; i++)
-        sum += (int8_t)(q[g][l] >> 8 * i) * x[4 * g + i];
-    r.lane[l] = (float)sum;
-  }
-  return r;
 }
 
 /* Integers: a vi is 16 sums of 32 bits, a vw the weights that meet four
@@ -215,6 +213,20 @@ static inline vi v_dot_start (int32_t sum) {
 static inline vi v_dot4 (vi sum, vw w, const int8_t *x) {
   EACH_LANE for (int i = 0; i < 4; i++) sum.lane[l] += w.byte[l][i] * x[i];
   return sum;
+}
+
+static inline vi v_all (int32_t a) {
+  vi r;
+  EACH_LANE r.lane[l] = a;
+  return r;
+}
+
+/* The exact sum of eight products more, whose weights are two words of codes
+   0..63 a lane. */
+static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
+                               const int8_t *x) {
+  sum = v_dot4(sum, v_weights((const int8_t *)q[0]), x);
+  return v_dot4(sum, v_weights((const int8_t *)q[1]), x + 4);
 }
 
 static inline vf v_float (vi a) {
