@@ -84,6 +84,19 @@ describe("the zoo's", function()
   end
 end)
 
+describe("inspecting the zoo", function()
+  it("tells decoders from encoders with decoders", function()
+    local inspect = require "decant.inspect"
+    local _, llama = inspect(zoo .. "llama.gguf")
+    assert.equal("causal", llama.kind)
+    assert.is_nil(llama.cache.source)
+    local _, t5 = inspect(zoo .. "t5.gguf")
+    assert.equal("seq2seq", t5.kind)
+    -- 512 positions in 4 layers, keys and values of 256 floats
+    assert.equal(512 * 4 * 2 * 256 * 4, t5.cache.source)
+  end)
+end)
+
 describe("the Llama of stories260K", function()
   local path = "../shared/models/stories260K/stories260K.gguf"
   local model, pieces
@@ -109,6 +122,20 @@ describe("the Llama of stories260K", function()
     local story = model:generate({1}, {max_new_tokens = 90, eos_token_id = 2})
     assert.equal("length", story[1].finish)
     assert.equal(known, text_of(story[1].ids):sub(1, #known))
+  end)
+
+  it("tells it on a text as well, to the end that its tokenizer knows",
+     function()
+    local whole <close> = assert(decant.load(path))
+    assert.equal(2, whole.config.generation.eos_token_id)
+    local start = "Once upon a time"
+    local text = whole:complete(start, {max_new_tokens = 90})
+    assert.equal(known, (" " .. start .. text):sub(1, #known))
+    local pieces_ = {}
+    for piece in whole:stream(start, {max_new_tokens = 90}) do
+      pieces_[#pieces_ + 1] = piece
+    end
+    assert.equal(text, table.concat(pieces_))
   end)
 
   it("is a causal model that reads no source", function()

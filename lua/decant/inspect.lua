@@ -149,12 +149,17 @@ local function gguf_facts(path, gguf, opts)
     fail("%s: general.architecture is missing", path)
   end
   local sizes = sizes_of(gguf, architecture)
+  local kind = core.architectures()[architecture]
+               or sizes.decoder_layers and "seq2seq" or "causal"
+  if kind == "seq2seq" then  -- T5's files may say it once for both
+    sizes.decoder_layers = sizes.decoder_layers or sizes.layers
+  end
   local types = type_totals(gguf:tensors(), "type")
   return {
     format = "gguf", version = gguf:version(),
     file_bytes = core.file_info(path).size, architecture = architecture,
     name = gguf:get "general.name", sizes = sizes,
-    kind = sizes.decoder_layers and "seq2seq" or "causal",
+    kind = kind,
     tokenizer = tokenizer_of(gguf), generation = generation_of(gguf),
     types = types, weight_bytes = sum_bytes(types),
     cache = cache_of(sizes, opts.context or sizes.context),

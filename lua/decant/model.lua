@@ -195,12 +195,26 @@ function Model:__tostring()
 end
 
 
+-- What the file's generation defaults leave out, the tokenizer may know: GGUF
+-- files of others have no such defaults, but several tokens that end a text.
+local function add_marks(generation, tokenizer)
+  if not tokenizer then return end
+  local ends = tokenizer.eog
+  local marks = {bos_token_id = tokenizer.bos, pad_token_id = tokenizer.pad,
+                 eos_token_id = ends and #ends > 1 and ends or tokenizer.eos}
+  for field, id in pairs(marks) do
+    if generation[field] == nil then generation[field] = id end
+  end
+end
+
+
 -- `handle`: the core's Model. `engine.forward` computes its steps.
 local function new(handle, engine, vocab_only)
-  local config = handle:hparams()
+  local config, tokenizer = handle:hparams(), handle:tokenizer()
+  add_marks(config.generation, tokenizer)
   return setmetatable({
     core = handle, engine = engine or {forward = core.forward},
-    config = config, kind = config.kind, tokenizer = handle:tokenizer(),
+    config = config, kind = config.kind, tokenizer = tokenizer,
     vocab_only = vocab_only or nil,
   }, Model)
 end

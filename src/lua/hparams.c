@@ -1,6 +1,7 @@
 /*
 ** hparams.c: m:hparams(), what a model's file says: sizes, and the table
-** `generation` of its decant.generation.* keys.
+** `generation` of its decant.generation.* keys; and core.architectures(), the
+** kind, "causal" or "seq2seq", of each architecture that runs.
 */
 #include <string.h>
 
@@ -126,6 +127,16 @@ static void set_template (lua_State *L, const dc_gguf *file) {
   if (!dc_gguf_has(file, key) || !dc_gguf_text(file, key, &text, &err)) return;
   lua_pushlstring(L, text.data, text.size);
   lua_setfield(L, -2, "chat_template");
+}
+
+
+int dc_model_architectures (lua_State *L) {
+  lua_newtable(L);
+  for (size_t i = 0; dc_arch_at(i) != NULL; i++) {
+    lua_pushstring(L, dc_arch_at(i)->causal ? "causal" : "seq2seq");
+    lua_setfield(L, -2, dc_arch_at(i)->name);
+  }
+  return 1;
 }
 
 

@@ -373,7 +373,10 @@ void dc_open_model (lua_State *L) {
     {"__gc", model_close}, {"__close", model_close},
     {"__tostring", model_tostring}, {NULL, NULL}
   };
-  static const luaL_Reg functions[] = {{"load", model_load}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"load", model_load}, {"architectures", dc_model_architectures},
+    {NULL, NULL}
+  };
   dc_new_type(L, DC_LUA_MODEL, methods, metamethods);
   luaL_setfuncs(L, functions, 0);
   dc_open_rows(L);

@@ -44,17 +44,23 @@ size_t dc_pool_bytes (const dc_pool *pool) {
 }
 
 
-/* ---- blocks ----------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------ */
+
+/* One block more among the unused ones. */
+static bool make_block (dc_pool *pool, dc_shelf *shelf) {
+  dc_block *block = dc_alloc(sizeof *block + block_bytes(pool, shelf));
+  if (block == NULL) return false;
+  block->next = shelf->unused;
+  shelf->unused = block;
+  shelf->n_blocks++;
+  return true;
+}
+
 
 static dc_block *take_block (dc_pool *pool, dc_shelf *shelf) {
+  if (shelf->unused == NULL && !make_block(pool, shelf)) return NULL;
   dc_block *block = shelf->unused;
-  if (block != NULL)
-    shelf->unused = block->next;
-  else {
-    block = dc_alloc(sizeof *block + block_bytes(pool, shelf));
-    if (block == NULL) return NULL;
-    shelf->n_blocks++;
-  }
+  shelf->unused = block->next;
   shelf->n_used++;
   block->refs = 1;
   return block;
@@ -98,7 +104,7 @@ static void copy_positions (dc_pool *pool, const dc_shelf *shelf, float *to,
 }
 
 
-/* ---- tracks ----------------------------------------------------------------- */
+/* ---- tracks ------------------------------------------------------------ */
 
 static bool grow_list (dc_track *t, size_t n) {
   if (n <= t->max_blocks) return true;
@@ -170,14 +176,40 @@ void dc_track_store (const dc_pool *pool, const dc_track *track, size_t at,
 }
 
 
-/* ---- timelines -------------------------------------------------------------- */
+/* ---- timelines --------------------------------------------------------- */
 
 bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
+  size_t wanted = (t->length + n + DC_TILE - 1) / DC_TILE;
   if (n == 0) return true;
-  for (int r = 0; r < DC_REACHES; r++)
-    if (!reserve_track(&t->tracks[r], pool, &pool->shelves[r], t->length, n))
-      return false;
+  if (pool->shelves[DC_WINDOWED].n_layers > 0 &&
+      !grow_list(&t->tracks[DC_WINDOWED], wanted))
+    return false;
+  return reserve_track(&t->tracks[DC_FULL], pool, &pool->shelves[DC_FULL],
+                       t->length, n);
+}
+
+
+/* Those of the new positions, but no more than a window, what may be cut off
+   and a piece; each may begin and end within a block, and one is a copy. */
+size_t dc_pool_window_blocks (const dc_pool *pool, size_t n, size_t at_once) {
+  size_t held = pool->window + DC_SLACK + at_once;
+  if (n == 0 || pool->shelves[DC_WINDOWED].n_layers == 0) return 0;
+  return (n < held ? n : held) / DC_TILE + 3;
+}
+
+
+bool dc_pool_stock (dc_pool *pool, size_t n_blocks) {
+  dc_shelf *shelf = &pool->shelves[DC_WINDOWED];
+  while (shelf->n_blocks - shelf->n_used < n_blocks)
+    if (!make_block(pool, shelf)) return false;
   return true;
+}
+
+
+void dc_timeline_open (dc_timeline *t, dc_pool *pool, size_t n) {
+  if (n > 0)
+    reserve_track(&t->tracks[DC_WINDOWED], pool, &pool->shelves[DC_WINDOWED],
+                  t->length, n);
 }
 
 

@@ -77,9 +77,18 @@ void dc_pool_give (dc_pool *pool, dc_reach reach, dc_block *block);
 /* The first position that the one at n sees through the window. */
 size_t dc_pool_first_seen (const dc_pool *pool, size_t n);
 
-/* Makes room for n more positions that this timeline alone owns. On failure
-   (memory) the timeline is as before. Does not change the length. */
+/* Makes room for n more positions that this timeline alone owns, but in
+   windowed layers. On failure (memory) the timeline is as before. Does not
+   change the length. */
 bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n);
+
+/* Windowed layers get their room piece by piece, so that a long prompt holds
+   no more than its window. First the blocks that this takes, if n positions
+   come `at_once` at a time: have them ready, for all timelines of a pass
+   together; then dc_timeline_open makes room for a piece and cannot fail. */
+size_t dc_pool_window_blocks (const dc_pool *pool, size_t n, size_t at_once);
+bool dc_pool_stock (dc_pool *pool, size_t n_blocks);
+void dc_timeline_open (dc_timeline *t, dc_pool *pool, size_t n);
 
 /* Appends n positions that are reserved and written; what no later position
    can see goes back to the pool. */

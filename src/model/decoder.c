@@ -37,7 +37,7 @@ static void free_slice (slice *s) {
 /* Room for everything first, so that a failure changes nothing. */
 static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
                      size_t *total, dc_error *err) {
-  size_t n = 0, keys = 0, last = 0;
+  size_t n = 0, keys = 0, last = 0, blocks = 0;
   for (size_t i = 0; i < s->count; i++) {
     const dc_timeline *source = steps[i].source;
     size_t end = steps[i].timeline->length + steps[i].n;
@@ -45,6 +45,7 @@ static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
       return dc_fail(err, "a row of %zu tokens would exceed the context of %zu",
                      end, m->context);
     n += steps[i].n;
+    blocks += dc_pool_window_blocks(&m->pool, steps[i].n, ROWS_AT_ONCE);
     last = end > last ? end : last;
     keys = end > keys ? end : keys;
     if (source != NULL && source->length > keys) keys = source->length;
@@ -56,7 +57,7 @@ static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
   bool ok = s->parts != NULL && s->taps != NULL &&
             dc_weights_positions(&m->weights, last + dc_first_place(&m->hp)) &&
             dc_batch_reserve(&m->batch, &m->hp, rows, keys, threads) &&
-            dc_outputs_reserve(m, rows);
+            dc_outputs_reserve(m, rows) && dc_pool_stock(&m->pool, blocks);
   for (size_t i = 0; ok && i < s->count; i++)
     ok = dc_timeline_reserve(steps[i].timeline, &m->pool, steps[i].n);
   *total = n;
@@ -83,15 +84,23 @@ static void cut_part (slice *s, size_t i, const dc_feed *step, size_t from,
 }
 
 
+/* A pad that was generated has no place either, but those behind it are
+   numbered as if it had: so the library does, feeding token by token. */
+static size_t place_of (const dc_hparams *hp, int32_t id, size_t at) {
+  return dc_is_placeless(hp, id) ? hp->pad : at + dc_first_place(hp);
+}
+
+
 static void start_batch (dc_model *m, const slice *s) {
   dc_batch *b = &m->batch;
   size_t row = 0;
   b->pool = &m->pool;
   for (size_t i = 0; i < s->count; i++) {
     const dc_feed *part = &s->parts[i];
+    dc_timeline_open(part->timeline, &m->pool, part->n);
     for (size_t j = 0; j < part->n; j++, row++) {
       size_t at = part->timeline->length + j;
-      size_t place = at + dc_first_place(&m->hp);
+      size_t place = place_of(&m->hp, part->ids[j], at);
       dc_embed(b, row, &m->weights.embedding, m->weights.decoder.positions,
                part->ids[j], place);
       b->views[row] = (dc_view){part->timeline, at + 1, place, NULL};
@@ -189,7 +198,8 @@ static void fill_slice (slice *s, const dc_feed *steps, size_t d_model,
                         size_t *step, size_t *from) {
   size_t left = ROWS_AT_ONCE;
   memset(s->parts, 0, s->count * sizeof *s->parts);
-  for (size_t i = 0; i < s->count; i++) s->parts[i].timeline = steps[i].timeline;
+  for (size_t i = 0; i < s->count; i++)
+    s->parts[i].timeline = steps[i].timeline;
   while (*step < s->count && left > 0) {
     size_t rest = steps[*step].n - *from;
     size_t n = rest < left ? rest : left;

@@ -105,10 +105,9 @@ static void scatter (const dc_batch *b, const dc_sequence *sequences,
 
 void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
                        size_t *places) {
-  bool skip = hp->positions == DC_SINUSOIDAL_SKIP;
   size_t next = dc_first_place(hp);
   for (size_t i = 0; i < n; i++)
-    places[i] = skip && (uint32_t)ids[i] == hp->pad ? hp->pad : next++;
+    places[i] = dc_is_placeless(hp, ids[i]) ? hp->pad : next++;
 }
 
 

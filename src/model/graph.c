@@ -7,7 +7,7 @@
 #include "base/threads.h"
 
 
-/* ---- room ---------------------------------------------------------------- */
+/* ---- room -------------------------------------------------------------- */
 
 static size_t larger (size_t a, size_t b) {
   return a > b ? a : b;
@@ -112,7 +112,7 @@ void dc_batch_free (dc_batch *b) {
 }
 
 
-/* ---- the residual stream --------------------------------------------------- */
+/* ---- the residual stream ----------------------------------------------- */
 
 void dc_embed (dc_batch *b, size_t i, const dc_matrix *embedding,
                const float *positions, int32_t id, size_t place) {
@@ -173,7 +173,7 @@ void dc_leave (dc_batch *b, const dc_norm *norm, const dc_norm *post) {
 }
 
 
-/* ---- attention ------------------------------------------------------------- */
+/* ---- attention --------------------------------------------------------- */
 
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values) {
   const dc_linear *const w[] = {&a->q, &a->k, &a->v};
@@ -287,7 +287,7 @@ static void one_head (const heads *c, size_t token, size_t head, int thread) {
   dc_attention_span span = {
     .keys = keys, .values = values, .ld_values = b->pool->d_values,
     .first = first - begin, .n = view->n_keys - begin, .d_key = s->d_key,
-    .d_value = s->d_value, .scale = b->hp->score_scale,
+    .d_value = s->d_value, .scale = s->score_scale,
     .cap = b->hp->score_cap, .bias = biases, .scores = scores,
   };
   size_t at = token * s->n_heads + head;
@@ -320,7 +320,7 @@ void dc_attend (dc_batch *b, const dc_attention *a, const dc_view *views,
 }
 
 
-/* ---- feed-forward ----------------------------------------------------------- */
+/* ---- feed-forward ------------------------------------------------------ */
 
 typedef struct activations {
   const dc_batch *b;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define MAX_KEY 128
-#define MAX_POSITIONS (1 << 30)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 typedef struct word {
@@ -45,7 +44,7 @@ typedef struct reader {
 } reader;
 
 
-/* ---- one key --------------------------------------------------------------- */
+/* ---- one key ----------------------------------------------------------- */
 
 static bool has (reader *r, const char *key) {
   if (!strncmp(key, "A.", 2))
@@ -130,7 +129,7 @@ static bool read_word (reader *r, const char *key, const word *words, size_t n,
 }
 
 
-/* ---- groups of keys ---------------------------------------------------------- */
+/* ---- groups of keys ---------------------------------------------------- */
 
 static bool find_arch (reader *r) {
   dc_string name;
@@ -206,7 +205,7 @@ static bool read_sizes (reader *r) {
   dc_stack_sizes *first = hp->arch->causal ? &hp->decoder : &hp->encoder;
   if (!read_vocabulary(r) ||
       !read_size(r, "A.embedding_length", 1, 1 << 16, &hp->d_model) ||
-      !read_size(r, "A.context_length", 1, MAX_POSITIONS, &hp->context) ||
+      !read_size(r, "A.context_length", 1, DC_MAX_POSITIONS, &hp->context) ||
       !read_size(r, "A.block_count", 1, DC_MAX_LAYERS, &first->n_layers) ||
       !read_size(r, "A.attention.head_count", 1, 1 << 12, &first->n_heads) ||
       !read_size(r, "A.feed_forward_length", 1, 1 << 20, &first->d_ff) ||
@@ -285,17 +284,23 @@ static bool read_limits (reader *r) {
 }
 
 
+/* By the heads of its own stack: encoder and decoder may differ in them. */
+static bool read_score_scale (reader *r, dc_stack_sizes *s) {
+  const dc_arch *arch = r->hp->arch;
+  double width = arch->wide_scores == s->n_layers
+                   ? (double)r->hp->d_model / s->n_heads : s->d_key;
+  s->score_scale =
+    arch->plain_scores ? 1.0f : (float)(1.0 / __builtin_sqrt(width));
+  return read_factor(r, "A.attention.scale", false, &s->score_scale);
+}
+
+
 static bool read_factors (reader *r) {
   dc_hparams *hp = r->hp;
   const dc_arch *arch = hp->arch;
-  const dc_stack_sizes *s = &hp->decoder;
-  double width = arch->wide_scores == s->n_layers
-                   ? (double)hp->d_model / s->n_heads : s->d_key;
   const char *eps = arch->norm == DC_RMS_NORM
                       ? "A.attention.layer_norm_rms_epsilon"
                       : "A.attention.layer_norm_epsilon";
-  hp->score_scale =
-    arch->plain_scores ? 1.0f : (float)(1.0 / __builtin_sqrt(width));
   hp->score_cap = arch->score_cap;
   hp->output_cap = arch->output_cap;
   hp->embedding_scale =
@@ -306,13 +311,14 @@ static bool read_factors (reader *r) {
   if (!read_factor(r, eps, false, &hp->norm_eps)) return false;
   if (hp->norm_eps >= 1.0f) return refuse(r, "must lie between 0 and 1");
   return read_factor(r, "A.embedding_scale", false, &hp->embedding_scale) &&
-         read_factor(r, "A.attention.scale", false, &hp->score_scale) &&
+         (arch->causal || read_score_scale(r, &hp->encoder)) &&
+         read_score_scale(r, &hp->decoder) &&
          read_factor(r, "A.attn_logit_softcapping", true, &hp->score_cap) &&
          read_factor(r, "A.final_logit_softcapping", true, &hp->output_cap);
 }
 
 
-/* ---- positions ----------------------------------------------------------------- */
+/* ---- positions --------------------------------------------------------- */
 
 static bool read_scaling (reader *r) {
   dc_rope *rope = &r->hp->rope;
@@ -335,7 +341,7 @@ static bool read_scaling (reader *r) {
       !read_factor(r, "A.rope.scaling.yarn_beta_slow", false,
                    &rope->beta_slow) ||
       !read_optional(r, "A.rope.scaling.original_context_length", 1,
-                     MAX_POSITIONS, &rope->original_context))
+                     DC_MAX_POSITIONS, &rope->original_context))
     return false;
   if (scaling < 0) {
     rope->factor = 1.0f;
@@ -372,7 +378,7 @@ static bool read_relative (reader *r) {
   hp->max_distance = 128;
   if (!read_size(r, "A.attention.relative_buckets_count", 4, 1 << 12,
                  &hp->n_buckets) ||
-      !read_optional(r, "decant.attention.relative_max_distance", 1, 1 << 20,
+      !read_optional(r, "decant.attention.relative_max_distance", 1, 1 << 12,
                      &hp->max_distance))
     return false;
   if (hp->n_buckets % 4 == 0 && hp->max_distance > hp->n_buckets / 2)
@@ -420,7 +426,10 @@ static bool read_window (reader *r) {
   dc_hparams *hp = r->hp;
   if (!hp->arch->causal) return true;
   hp->window = hp->arch->window;
-  if (!read_optional(r, "A.attention.sliding_window", 0, MAX_POSITIONS,
+  if (hp->arch->pattern > 0 && hp->window == 0 &&
+      !has(r, "A.attention.sliding_window"))
+    return refuse(r, "the key is missing");
+  if (!read_optional(r, "A.attention.sliding_window", 0, DC_MAX_POSITIONS,
                      &hp->window))
     return false;
   return hp->window == 0 || read_pattern(r, hp->decoder.n_layers);

@@ -10,12 +10,14 @@
 #include "model/arch.h"
 
 #define DC_MAX_LAYERS 1024
+#define DC_MAX_POSITIONS (1 << 30)
 
 /* One stack of layers: the encoder or the decoder. A group of
    n_heads / n_kv_heads query heads reads the same keys and values. */
 typedef struct dc_stack_sizes {
   uint32_t n_layers, n_heads, n_kv_heads, d_ff;
   uint32_t d_key, d_value;  /* of one head */
+  float score_scale;        /* q k times this */
 } dc_stack_sizes;
 
 typedef enum dc_rope_scaling {
@@ -44,7 +46,6 @@ typedef struct dc_hparams {
   bool gated, parallel;
   float norm_eps;
   float embedding_scale;   /* x = embedding * this + position */
-  float score_scale;       /* q k times this */
   float score_cap, output_cap;
   float tied_scale;        /* of the outputs, if they are the embeddings */
   dc_rope rope;
@@ -69,6 +70,11 @@ static inline bool dc_has_rope (const dc_hparams *hp) {
 /* The place of a sequence's first token: m2m100 begins behind its pad. */
 static inline size_t dc_first_place (const dc_hparams *hp) {
   return hp->positions == DC_SINUSOIDAL_SKIP ? (size_t)hp->pad + 1 : 0;
+}
+
+/* Whether the token has no place of its own. Its row of the table is zero. */
+static inline bool dc_is_placeless (const dc_hparams *hp, int32_t id) {
+  return hp->positions == DC_SINUSOIDAL_SKIP && (uint32_t)id == hp->pad;
 }
 
 #endif

@@ -17,6 +17,14 @@ static bool vocabulary_fits (const dc_model *m, dc_error *err) {
 }
 
 
+/* The caller's limit counts where it is the smaller one. Relative positions
+   have no end: there the file says what the model was trained with. */
+static size_t limit_of (const dc_hparams *hp, size_t asked) {
+  bool endless = hp->positions == DC_RELATIVE && asked <= DC_MAX_POSITIONS;
+  return asked > 0 && (asked < hp->context || endless) ? asked : hp->context;
+}
+
+
 static void make_pool (dc_model *m) {
   const dc_stack *decoder = &m->weights.decoder;
   const dc_stack_sizes *s = &decoder->sizes;
@@ -40,9 +48,7 @@ static bool load (dc_model *m, const char *path,
            dc_fail(err, "%.400s: vocab_only: the file has no tokenizer", path);
   if (!dc_hparams_read(&m->hp, m->file, err)) return false;
   m->threads = options->threads;
-  m->context = m->hp.context;
-  if (options->context > 0 && options->context < m->context)
-    m->context = options->context;
+  m->context = limit_of(&m->hp, options->context);
   if (!dc_weights_bind(&m->weights, &m->hp, m->context, m->file, err) ||
       !vocabulary_fits(m, err))
     return false;

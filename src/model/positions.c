@@ -35,7 +35,7 @@ bool dc_table_of_sinusoids (dc_table *t, const dc_hparams *hp) {
 }
 
 
-/* ---- RoPE ------------------------------------------------------------------- */
+/* ---- RoPE -------------------------------------------------------------- */
 
 /* YaRN (Peng et al. 2023): the pair of columns that turns `beta` times within
    the original context. */
@@ -85,7 +85,7 @@ bool dc_table_of_rope (dc_table *t, const dc_hparams *hp, bool windowed,
 }
 
 
-/* ---- rows ------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------- */
 
 static void fill (dc_table *t, size_t pos) {
   float *row = t->rows + pos * t->columns;
@@ -118,7 +118,7 @@ void dc_table_free (dc_table *t) {
 }
 
 
-/* ---- relative ---------------------------------------------------------------- */
+/* ---- relative ---------------------------------------------------------- */
 
 /* Half of the buckets (of one direction) hold one distance each, the rest
    ever larger ranges of them, up to the largest distance and all behind it. */

@@ -40,7 +40,7 @@ static void head_weights (const dc_batch *b, size_t row, size_t head,
                        shared * d * DC_TILE + j % DC_TILE;
     float sum = 0.0f;
     for (size_t i = 0; i < d; i++) sum += q[i] * key[i * DC_TILE];
-    weights[j] = sum * b->hp->score_scale;
+    weights[j] = sum * s->score_scale;
   }
   dc_kernels_get()->softmax(weights, view->n_keys);
 }

@@ -38,7 +38,7 @@ typedef struct slot {
 #define MODEL(field) offsetof(dc_weights, field)
 
 
-/* ---- when ------------------------------------------------------------------- */
+/* ---- when -------------------------------------------------------------- */
 
 static dc_presence if_true (bool yes) {
   return yes ? DC_REQUIRED : DC_ABSENT;
@@ -92,8 +92,10 @@ static dc_presence rope (const dc_hparams *hp) {
   return dc_has_rope(hp) ? DC_OPTIONAL : DC_ABSENT;
 }
 
+/* llama.cpp's files have the factors and may not name the scaling. */
 static dc_presence long_rope (const dc_hparams *hp) {
-  return if_true(dc_has_rope(hp) && hp->rope.scaling == DC_ROPE_LONG);
+  return dc_has_rope(hp) && hp->rope.scaling == DC_ROPE_LONG
+           ? DC_REQUIRED : rope(hp);
 }
 
 static dc_presence optional (const dc_hparams *hp) {
@@ -102,7 +104,7 @@ static dc_presence optional (const dc_hparams *hp) {
 }
 
 
-/* ---- tables ----------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------ */
 
 /* Three matrices, or one with their rows one behind the other: attn_qkv. */
 static const slot qkv_slots[] = {
@@ -162,7 +164,7 @@ static const slot model_slots[] = {
 static const char *const ignored[] = {"dec.blk.0.cross_attn_rel_b.weight"};
 
 
-/* ---- one tensor -------------------------------------------------------------- */
+/* ---- one tensor -------------------------------------------------------- */
 
 /* What the walk needs to know. */
 typedef struct binder {
@@ -276,7 +278,7 @@ static bool find_norm (binder *b, const char *prefix, const slot *s,
 }
 
 
-/* ---- slots -------------------------------------------------------------------- */
+/* ---- slots ------------------------------------------------------------- */
 
 static bool bind_slot (binder *b, const char *prefix, const slot *s,
                        void *base) {
@@ -421,91 +423,14 @@ static bool bind_all (dc_weights *w, binder *b) {
 }
 
 
-/* ---- positions ----------------------------------------------------------------- */
-
-/* The biases of a stack spread over the distances. */
-static bool spread_biases (dc_stack *stack, const binder *b, bool both_ways) {
-  const dc_hparams *hp = b->hp;
-  int64_t far = hp->max_distance;
-  size_t heads = stack->sizes.n_heads, n = 2 * (size_t)far + 1;
-  float *row = dc_alloc_array(heads, sizeof *row);
-  stack->biases = dc_alloc_array(heads, n * sizeof *stack->biases);
-  bool ok = row != NULL && stack->biases != NULL;
-  for (int64_t i = -far; ok && i <= far; i++) {
-    size_t bucket = dc_relative_bucket(hp, i, both_ways);
-    const dc_matrix *m = &stack->relative;
-    dc_dequantize_row(m->type, row,
-                      (const char *)m->data + bucket * m->row_bytes, heads);
-    for (size_t h = 0; h < heads; h++)
-      stack->biases[h * n + (size_t)(i + far)] = row[h];
-  }
-  dc_free(row);
-  return ok || dc_fail(b->err, "not enough memory");
-}
-
-
-static bool check_factors (const binder *b, const char *name,
-                           const float *factors) {
-  for (size_t i = 0; factors != NULL && i < b->hp->rope.dims / 2; i++)
-    if (!(factors[i] >= 1e-6f && factors[i] <= 1e9f))
-      return dc_fail(b->err, "%.400s: tensor '%s.weight': factor %zu is not a "
-                     "number from 1e-6 to 1e9", dc_gguf_path(b->file), name,
-                     i);
-  return true;
-}
-
-
-static bool make_rope (dc_weights *w, const binder *b, size_t context) {
-  const dc_hparams *hp = b->hp;
-  const float *factors = w->rope_factors;
-  if (hp->rope.scaling == DC_ROPE_LONG)
-    factors = context > hp->rope.original_context ? w->rope_long
-                                                  : w->rope_short;
-  if (!check_factors(b, "rope_freqs", w->rope_factors) ||
-      !check_factors(b, "rope_factors_long", w->rope_long) ||
-      !check_factors(b, "rope_factors_short", w->rope_short))
-    return false;
-  bool ok = dc_table_of_rope(&w->rope, hp, false, factors);
-  if (ok && hp->window > 0 && hp->rope.window_base > 0.0f)
-    ok = dc_table_of_rope(&w->window_rope, hp, true, NULL);
-  return ok || dc_fail(b->err, "not enough memory");
-}
-
-
-static bool make_positions (dc_weights *w, const binder *b, size_t context) {
-  switch (b->hp->positions) {
-    case DC_SINUSOIDAL:
-    case DC_SINUSOIDAL_SKIP:
-      return dc_table_of_sinusoids(&w->sinusoids, b->hp) ||
-             dc_fail(b->err, "not enough memory");
-    case DC_RELATIVE:
-      return spread_biases(&w->encoder, b, true) &&
-             spread_biases(&w->decoder, b, false);
-    case DC_LEARNED:
-      return true;
-    default:
-      return make_rope(w, b, context);
-  }
-}
-
-
-bool dc_weights_positions (dc_weights *w, size_t n) {
-  if (!dc_table_reserve(&w->sinusoids, n) || !dc_table_reserve(&w->rope, n) ||
-      !dc_table_reserve(&w->window_rope, n))
-    return false;
-  if (w->sinusoids.columns > 0)
-    w->encoder.positions = w->decoder.positions = w->sinusoids.rows;
-  return true;
-}
-
-
 bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
                       const dc_gguf *file, dc_error *err) {
   binder b = {hp, file, &hp->decoder, NULL, err};
   memset(w, 0, sizeof *w);
   b.used = dc_alloc(dc_gguf_n_tensors(file) + 1);
   bool ok = b.used != NULL
-              ? bind_all(w, &b) && make_positions(w, &b, context)
+              ? bind_all(w, &b) &&
+                  dc_weights_make_positions(w, hp, context, file, err)
               : dc_fail(err, "not enough memory");
   dc_free(b.used);
   if (!ok) dc_weights_free(w);

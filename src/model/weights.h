@@ -58,6 +58,11 @@ bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
                       const dc_gguf *file, dc_error *err);
 void dc_weights_free (dc_weights *w);
 
+/* The part of it that follows the binding (weights_positions.c). */
+bool dc_weights_make_positions (dc_weights *w, const dc_hparams *hp,
+                                size_t context, const dc_gguf *file,
+                                dc_error *err);
+
 /* Makes places 0..n-1 of both stacks ready. False when memory is short. */
 bool dc_weights_positions (dc_weights *w, size_t n);
 
