@@ -318,7 +318,7 @@ describe("decant convert", function()
     local result = decant("convert --type q9 /no/such "
                           .. quote(dir .. "/m.gguf"))
     assert.equal(2, result.status)
-    assert.truthy(result.err:find("'q9' is none of f32, f16, q8_0", 1, true))
+    assert.truthy(result.err:find("'q9' is none of f32, f16, bf16,", 1, true))
     assert.equal("", run("ls " .. quote(dir)).out)
   end)
 end)

@@ -398,10 +398,10 @@ end)
 
 describe("a mistake of the caller", function()
   local cases = {
-    {"source_dir is nil", nil, "x"}, {"target_file is nil", "x", nil},
+    {"source is nil", nil, "x"}, {"target_file is nil", "x", nil},
     {"opts is string", "x", "x", "f16"},
     {"unknown option typ", "x", "x", {typ = "f16"}},
-    {"type = q4_0, must be f32, f16 or q8_0", "x", "x", {type = "q4_0"}},
+    {"type = q9_9, must be one of f32, f16, bf16", "x", "x", {type = "q9_9"}},
     {"progress is boolean", "x", "x", {progress = true}},
   }
   for _, case in ipairs(cases) do

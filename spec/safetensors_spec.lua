@@ -62,6 +62,22 @@ describe("the safetensors reader", function()
     s:close()
   end)
 
+  it("says whether two tensors are the same", function()
+    local function pair(data)
+      return assert(open([[{
+        "a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+        "b":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]},
+        "c":{"dtype":"I32","shape":[1],"data_offsets":[8,12]}}]], data))
+    end
+    local s <close> = pair "ABCDABCDABCD"
+    local t <close> = pair "EFGHABCDABCD"
+    assert.is_true(s:same("a", s, "b"))
+    assert.is_true(s:same("a", t, "b"))
+    assert.is_false(s:same("a", t, "a"))
+    assert.is_false(s:same("a", s, "c"))  -- other numbers in the same bytes
+    assert.has_error(function() s:same("a", t, "x") end)
+  end)
+
   it("knows the types of the format and their sizes", function()
     for dtype, bytes in pairs {
       F64 = 8, F32 = 4, F16 = 2, BF16 = 2, I64 = 8, I32 = 4, I16 = 2, I8 = 1,

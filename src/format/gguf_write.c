@@ -13,7 +13,6 @@
 #include "base/utf8.h"
 #include "format/gguf_file.h"
 #include "format/outfile.h"
-#include "format/convert.h"
 #include "math/types.h"
 
 /* Bytes that grow at the end. A failure sticks, so that a sequence of puts
@@ -230,23 +229,65 @@ bool dc_gguf_set_texts (dc_gguf_writer *w, dc_string key,
 }
 
 
+/* Packed strings end where the last of them does. */
+static size_t array_bytes (const dc_gguf_array *array) {
+  size_t last = array->count - 1;
+  if (array->kind != DC_GGUF_STRING)
+    return array->count * dc_gguf_kind_size(array->kind);
+  return array->count == 0 ? 0 : array->offsets[last] + sizeof(uint64_t) +
+                                 dc_gguf_array_string(array, last).size;
+}
+
+
+bool dc_gguf_copy_key (dc_gguf_writer *w, const dc_gguf_value *value,
+                       dc_error *err) {
+  const dc_gguf_array *array = &value->array;
+  if (value->kind == DC_GGUF_STRING) {
+    dc_gguf_array text = dc_gguf_as_array(value);
+    return dc_gguf_set_text(w, value->key, dc_gguf_array_string(&text, 0),
+                            err);
+  }
+  if (value->kind != DC_GGUF_ARRAY)
+    return dc_gguf_set(w, value->key, value->kind, value->data, err);
+  if (!begin_array(w, value->key, array->kind, array->count, err))
+    return false;
+  put(&w->keys, array->data, array_bytes(array));
+  return end_key(w, value->key, err);
+}
+
+
 /*
 ** Tensors.
 */
 
+static bool copied (const pending *t) {
+  return t->type == t->source.type && t->source.swap.a == 0 &&
+         t->source.plus == 0.0f;
+}
+
+
+static bool swap_fits (const pending *t, dc_error *err) {
+  const dc_type_info *info = dc_type_of(t->source.type);
+  if (t->source.swap.a == 0) return true;
+  return (info->block == 1 &&
+          dc_swap_fits(&t->source.swap, t->source.size / info->bytes)) ||
+         dc_fail(err, "its source cannot be rearranged by %zu, %zu, %zu",
+                 t->source.swap.a, t->source.swap.b, t->source.swap.inner);
+}
+
+
 static bool source_fits (const pending *t, dc_error *err) {
   uint32_t from = t->source.type, to = t->type;
   size_t size;
-  bool reads = from == DC_F32 || from == DC_F16 || from == DC_BF16;
-  bool writes = to == DC_F32 || to == DC_F16 || to == DC_Q8_0;
-  if (from != to && !(reads && writes))
+  if (!copied(t) && !(dc_convert_reads(from) && dc_convert_writes(to)))
     return dc_fail(err, "cannot be made %s from its source (type %" PRIu32 ")",
                    dc_type_of(to)->name, from);
   if (!dc_gguf_tensor_bytes(from, t->n_dims, t->shape, &size, err))
     return false;
-  return size == t->source.size ||
-         dc_fail(err, "its source has %zu bytes, must have %zu",
-                 t->source.size, size);
+  if (size != t->source.size)
+    return dc_fail(err, "its source has %zu bytes, must have %zu",
+                   t->source.size, size);
+  return swap_fits(t, err);
 }
 
 
@@ -375,9 +416,10 @@ static bool write_tensor (dc_gguf_writer *w, const pending *t, dc_error *err) {
   size_t n = (size_t)t->shape[0], row = 1;
   dc_row_bytes((dc_type)t->type, n, &row);
   dc_conversion rows = {
-    t->type, t->source.type, t->source.data, n, t->size / row
+    t->type, t->source.type, t->source.data, n, t->size / row,
+    t->source.swap, t->source.plus
   };
-  bool ok = t->type == t->source.type
+  bool ok = copied(t)
             ? dc_outfile_write(&w->file, t->source.data, t->size, err)
             : dc_convert_rows(&rows, write_block, &w->file, err);
   size_t over = (size_t)(w->file.written % w->alignment);

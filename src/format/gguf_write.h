@@ -18,6 +18,7 @@
 #ifndef DC_GGUF_WRITE_H
 #define DC_GGUF_WRITE_H
 
+#include "format/convert.h"
 #include "format/gguf.h"
 
 typedef struct dc_gguf_writer dc_gguf_writer;
@@ -39,18 +40,24 @@ bool dc_gguf_set_array (dc_gguf_writer *w, dc_string key, dc_gguf_kind element,
 bool dc_gguf_set_texts (dc_gguf_writer *w, dc_string key,
                         const dc_string *texts, size_t count, dc_error *err);
 
+/* A key of another file, its value bit for bit. */
+bool dc_gguf_copy_key (dc_gguf_writer *w, const dc_gguf_value *value,
+                       dc_error *err);
+
 /* What a tensor is made of: `size` bytes of element type `type`, row after
    row; they must stay where they are until the tensor is written. */
 typedef struct dc_gguf_source {
   uint32_t type;
   const void *data;
   size_t size;
+  dc_swap swap;  /* see convert.h; for sources of f32, f16 and bf16 */
+  float plus;
 } dc_gguf_source;
 
 /* Declares the next tensor, shape fastest first. A source of the same type is
-   copied as it is; one of f32, f16 or bf16 is converted, row by row, to f32,
-   f16 or q8_0, and then a number that is not finite or does not fit is an
-   error when it is written. */
+   copied as it is, unless it is to be rearranged or added to; any other is
+   converted row by row, and then a number that is not finite or does not fit
+   is an error when it is written. */
 bool dc_gguf_add_tensor (dc_gguf_writer *w, dc_string name, uint32_t type,
                          int n_dims, const uint64_t *shape,
                          dc_gguf_source source, dc_error *err);

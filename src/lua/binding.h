@@ -41,6 +41,7 @@ void dc_open_logits (lua_State *L);
 void dc_open_processor (lua_State *L);
 void dc_open_format (lua_State *L);
 void dc_open_tokenizer (lua_State *L);
+void dc_open_sentencepiece (lua_State *L);
 void dc_open_model (lua_State *L);
 void dc_open_path (lua_State *L);
 void dc_open_system (lua_State *L);

@@ -46,10 +46,15 @@ void dc_push_shape (lua_State *L, const uint64_t *shape, int n,
 }
 
 
-static dc_gguf *check_gguf (lua_State *L) {
-  gguf_box *box = luaL_checkudata(L, 1, DC_LUA_GGUF);
+dc_gguf *dc_check_gguf (lua_State *L, int index) {
+  gguf_box *box = luaL_checkudata(L, index, DC_LUA_GGUF);
   if (box->g == NULL) luaL_error(L, "the GGUF file is closed");
   return box->g;
+}
+
+
+static dc_gguf *check_gguf (lua_State *L) {
+  return dc_check_gguf(L, 1);
 }
 
 

@@ -5,21 +5,20 @@
 **     w:set(key, kind, value)  kind: "u8" .. "i64", "f32", "f64", "bool",
 **                    "string", or one of them with "[]" behind it (then value
 **                    is a sequence; "u8[]" also takes a string). Returns w.
+**     w:copy_key(g, key)  a key of an open GGUF, bit for bit. Returns w.
 **     w:tensor(name, type, shape, source)  declares a tensor, shape slowest
-**                    first; source is a string with its bytes as they shall
-**                    stand in the file, or {safetensors = s, name = "..."
-**                    [, first = row, last = row]}: (rows first to last, from
-**                    1, of) a tensor of f32, f16 or bf16, converted to f32,
-**                    f16 or q8_0. Dimensions may be arranged anew; their
-**                    product must fit. Returns w.
+**                    first; source says what it is made of: gguf_source.c.
+**                    Dimensions may be arranged anew; their product must fit.
+**                    Returns w.
 **     w:begin()      -> true | nil, message    checks and writes the header
 **     w:next()       -> done, total (bytes) when it has written a tensor, nil
 **                       when there was none left; nil, message
 **     w:finish()     -> true | nil, message    what is left, then the rename
 **     w:abort()      removes the temporary file; so do __close and __gc
+**   core.converts_from(type)  whether w:tensor converts sources of that type
 **
 ** Nothing is at `path` before finish. Sources are read when they are written:
-** a safetensors file must stay open until then.
+** their files must stay open until then.
 */
 #include <float.h>
 #include <math.h>
@@ -186,6 +185,19 @@ static int writer_set (lua_State *L) {
 }
 
 
+static int writer_copy_key (lua_State *L) {
+  dc_error err;
+  check_box(L);
+  dc_gguf *g = dc_check_gguf(L, 2);
+  const dc_gguf_value *value = dc_gguf_find(g, check_string(L, 3));
+  luaL_argcheck(L, value != NULL, 3, "the file has no such key");
+  if (!dc_gguf_copy_key(check_box(L)->w, value, &err))
+    luaL_argerror(L, 3, err.text);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
 /*
 ** Tensors.
 */
@@ -208,64 +220,6 @@ static int check_shape (lua_State *L, int arg, uint64_t *shape) {
 }
 
 
-/* A field of the source table as an integer in 1..max. */
-static uint64_t check_row (lua_State *L, const char *field, uint64_t normal,
-                           uint64_t max) {
-  uint64_t row = normal;
-  if (lua_getfield(L, 5, field) != LUA_TNIL) {
-    int is_integer;
-    lua_Integer n = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || n < 1 || (uint64_t)n > max)
-      luaL_argerror(L, 5, lua_pushfstring(L, "%s must be from 1 to %I", field,
-                                          (LUAI_UACINT)max));
-    row = (uint64_t)n;
-  }
-  lua_pop(L, 1);
-  return row;
-}
-
-
-static dc_gguf_source cut_rows (lua_State *L, const dc_st_tensor *t) {
-  uint64_t rows = t->n_dims > 0 ? t->shape[0] : 1;
-  dc_gguf_source source = {(uint32_t)t->dtype->type, t->data, t->size};
-  if (t->dtype->type < 0)
-    luaL_argerror(L, 5, lua_pushfstring(L, "its dtype is %s, which GGUF does "
-                                        "not have", t->dtype->name));
-  if (rows > 0) {
-    uint64_t first = check_row(L, "first", 1, rows);
-    uint64_t last = check_row(L, "last", rows, rows);
-    luaL_argcheck(L, first <= last, 5, "first must not be above last");
-    size_t row = t->size / (size_t)rows;
-    source.data = t->data + (size_t)(first - 1) * row;
-    source.size = (size_t)(last - first + 1) * row;
-  }
-  return source;
-}
-
-
-/* The source at 5; leaves the value that owns its bytes on top. */
-static dc_gguf_source check_source (lua_State *L, dc_type type) {
-  if (lua_type(L, 5) == LUA_TSTRING) {
-    dc_string bytes = check_string(L, 5);
-    lua_pushvalue(L, 5);
-    return (dc_gguf_source){type, bytes.data, bytes.size};
-  }
-  luaL_checktype(L, 5, LUA_TTABLE);
-  lua_getfield(L, 5, "name");
-  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 5,
-                "name of a tensor expected in it");
-  dc_string name = check_string(L, -1);
-  lua_getfield(L, 5, "safetensors");
-  luaL_argcheck(L, luaL_testudata(L, -1, DC_LUA_SAFETENSORS) != NULL, 5,
-                "safetensors expected in it");
-  const dc_st_tensor *t = dc_st_tensor_find(dc_check_safetensors(L, -1), name);
-  if (t == NULL)
-    luaL_argerror(L, 5, lua_pushfstring(L, "no tensor '%s' in the file",
-                                        name.data));
-  return cut_rows(L, t);
-}
-
-
 static int writer_tensor (lua_State *L) {
   dc_error err;
   uint64_t shape[DC_GGUF_MAX_DIMS];
@@ -276,7 +230,7 @@ static int writer_tensor (lua_State *L) {
     luaL_argerror(L, 3, lua_pushfstring(L, "'%s' is no type of tensors",
                                         lua_tostring(L, 3)));
   int n = check_shape(L, 4, shape);
-  dc_gguf_source source = check_source(L, type);
+  dc_gguf_source source = dc_check_gguf_source(L, 5, type);
   lua_getiuservalue(L, 1, 1);
   lua_insert(L, -2);
   lua_rawseti(L, -2, box->n_tensors + 1);  /* before the bytes are in use */
@@ -301,7 +255,7 @@ static int writer_begin (lua_State *L) {
 static bool step (lua_State *L, writer_box *box, bool *more, dc_error *err) {
   lua_getiuservalue(L, 1, 1);
   if (lua_rawgeti(L, -1, box->next + 1) == LUA_TUSERDATA)
-    dc_check_safetensors(L, -1);
+    dc_check_source_open(L, -1);
   lua_pop(L, 2);
   if (!dc_gguf_next(box->w, more, err)) return false;
   box->next += *more;
@@ -336,9 +290,18 @@ static int writer_finish (lua_State *L) {
 }
 
 
+static int converts_from (lua_State *L) {
+  dc_type type;
+  lua_pushboolean(L, dc_type_by_name(luaL_checkstring(L, 1), &type) &&
+                     dc_convert_reads((uint32_t)type));
+  return 1;
+}
+
+
 void dc_open_gguf_writer (lua_State *L) {
   static const luaL_Reg methods[] = {
-    {"set", writer_set}, {"tensor", writer_tensor}, {"begin", writer_begin},
+    {"set", writer_set}, {"copy_key", writer_copy_key},
+    {"tensor", writer_tensor}, {"begin", writer_begin},
     {"next", writer_next}, {"finish", writer_finish}, {"abort", writer_abort},
     {NULL, NULL}
   };
@@ -348,4 +311,6 @@ void dc_open_gguf_writer (lua_State *L) {
   dc_new_type(L, DC_LUA_GGUF_WRITER, methods, metamethods);
   lua_pushcfunction(L, writer_open);
   lua_setfield(L, -2, "gguf_writer");
+  lua_pushcfunction(L, converts_from);
+  lua_setfield(L, -2, "converts_from");
 }

@@ -6,8 +6,12 @@
 **                       shape slowest first
 **     s:metadata()   -> table of strings
 **     s:bytes(name)  -> the tensor's bytes as a string, nil if absent
+**     s:same(name, t, other)  whether tensor `name` and tensor `other` of the
+**                       Safetensors t have one dtype and the same bytes
 **     s:path()  s:close()  __close  __gc
 */
+#include <string.h>
+
 #include "lua/format.h"
 
 typedef struct st_box {
@@ -100,9 +104,25 @@ static int st_bytes (lua_State *L) {
 }
 
 
+static int st_same (lua_State *L) {
+  const dc_st_tensor *found[2];
+  for (int i = 0; i < 2; i++) {
+    dc_string name;
+    name.data = luaL_checklstring(L, 2 * i + 2, &name.size);
+    found[i] = dc_st_tensor_find(dc_check_safetensors(L, 2 * i + 1), name);
+    luaL_argcheck(L, found[i] != NULL, 2 * i + 2, "no such tensor");
+  }
+  lua_pushboolean(L, found[0]->dtype == found[1]->dtype &&
+                     found[0]->size == found[1]->size &&
+                     !memcmp(found[0]->data, found[1]->data, found[0]->size));
+  return 1;
+}
+
+
 void dc_open_safetensors (lua_State *L) {
   static const luaL_Reg methods[] = {
     {"tensors", st_tensors}, {"metadata", st_metadata}, {"bytes", st_bytes},
+    {"same", st_same},
     {"path", st_path}, {"close", st_close}, {NULL, NULL}
   };
   static const luaL_Reg metamethods[] = {

@@ -5,6 +5,7 @@
 local decant = require "decant"
 local filter = require "decant.cli.filter"
 local nearest = require "decant.nearest"
+local types = require "decant.convert.types"
 
 local DEFAULT_MODEL <const> = "de-en"
 
@@ -178,17 +179,14 @@ local function show_progress(done, total)
 end
 
 
-local weight_types = {f32 = true, f16 = true, q8_0 = true}
-
-
 commands.convert = {
-  usage = "convert [options] DIR FILE", words = 2,
-  summary = "turn a Hugging Face directory into one .gguf file",
+  usage = "convert [options] SOURCE FILE", words = 2,
+  summary = "turn a Hugging Face directory, or a .gguf, into one .gguf file",
   options = {"type"},
   run = function(values, words)
     local opts = {type = values.type or "q8_0"}
-    if not weight_types[opts.type] then
-      usage("--type: '%s' is none of f32, f16, q8_0", opts.type)
+    if not types.known(opts.type) then
+      usage("--type: '%s' is none of %s", opts.type, types.names())
     end
     if filter.terminal(2) then opts.progress = show_progress end
     local _, notes = check(decant.convert(words[1], words[2], opts))

@@ -3,7 +3,8 @@
 --
 --   read(dir, config_path, config, family, h) -> fields, start
 --     fields: list of {name, kind, value}, sorted by name, ready for the
---             writer; start: the id that the decoder begins with
+--             writer; start: the id that the decoder begins with, of an
+--             encoder-decoder model
 --
 -- Files of transformers >= 4.26 have generation_config.json. Older ones keep
 -- the same fields in config.json, among the rest, less those that equal the
@@ -139,18 +140,21 @@ local function old_style(config, family)
   return fields
 end
 
--- The decoder's first id: generation_config.json, config.json, the class.
+-- The decoder's first id: what generation_config.json, config.json or the
+-- class call so, else their bos, as in the library.
 local function start_id(path, fields, config, family)
-  local name = "decoder_start_token_id"
-  for _, from in ipairs {fields, config, family.generation} do
-    local id = from[name]
-    if id ~= nil and id ~= files.null then
-      if not is_integer(id) then
-        fail("%s: %s = %s, must be an integer", path, name, shown(id))
+  for _, name in ipairs {"decoder_start_token_id", "bos_token_id"} do
+    for _, from in ipairs {fields, config, family.generation} do
+      local id = from[name]
+      if id ~= nil and id ~= files.null then
+        if not is_integer(id) then
+          fail("%s: %s = %s, must be an integer", path, name, shown(id))
+        end
+        return id
       end
-      return id
     end
   end
+  fail("%s: decoder_start_token_id is missing", path)
 end
 
 local function read(dir, config_path, config, family, h)
@@ -167,6 +171,7 @@ local function read(dir, config_path, config, family, h)
     end
   end
   table.sort(fields, function(a, b) return a.name < b.name end)
+  if not family.seq2seq then return fields end
   local start = start_id(path, found, config, family)
   check_ids(config_path, "decoder_start_token_id", start, h.vocab_size)
   return fields, start

@@ -1,21 +1,37 @@
 -- plan.lua: which tensor of the checkpoint becomes which of the GGUF.
 --
 --   plan(checkpoint, where, family, h, type) -> tensors, notes
---     tensors: list of {name, type, shape, source (of the checkpoint)
---              [, first = row]} in the order of the file
+--     tensors: list of {name, type, shape, source}, ready for the writer, in
+--              the order of the file
 --     notes:   sentences about what was left out, for the user
+--
+-- The architecture's table has `stacks` of layers and `parts` beside them; a
+-- part is a list of rows, and a row is
+--
+--   {"self_attn.q_proj", "attn_q", "q", "d", ...}
+--     name in the checkpoint, name in the GGUF, rows, columns: a matrix
+--     [rows, columns] called .weight, sizes by their names in h. Without
+--     columns it is a norm [rows].
+--     bias = true or KEY    there is a .bias [rows] too; KEY: if h[KEY] says so
+--                           (family.bias is the default)
+--     swap = NAME           rows in another order: h.swaps[NAME] = {a, b, n},
+--                           [.., a, b, n rows] with a and b exchanged
+--     transposed = true     the checkpoint has [columns, rows]
+--     plus = x              is added to every element
+--     table = true          positions and the like: f32, no bias
+--     skip = FIELD          the checkpoint has family[FIELD] rows in front of
+--                           those that are wanted
+--     only = KEY            a row for models whose h[KEY] is true
 --
 -- Every tensor is accounted for: one that is missing, misshapen or of no known
 -- use ends the conversion with its name, because a weight that goes astray
 -- gives a model that runs and is wrong.
 
 local failure = require "decant.convert.fail"
+local types = require "decant.convert.types"
 local fail = failure.fail
 
 local FLOATS = {F32 = true, F16 = true, BF16 = true}
-
--- Row sizes that q8_0 blocks do not divide go to f16.
-local Q8_0_BLOCK = 32
 
 local function shape_text(shape)
   return "[" .. table.concat(shape, ", ") .. "]"
@@ -59,124 +75,151 @@ function Plan:take(name, shape, other)
   return tensor
 end
 
--- A matrix gets the type asked for, if that fits its rows.
-function Plan:matrix_type(columns)
-  if self.type == "q8_0" and columns % Q8_0_BLOCK ~= 0 then return "f16" end
-  return self.type
-end
-
-function Plan:add(name, type, shape, source, first)
+-- `changes` are those of the writer: first, swap, plus.
+function Plan:add(name, type, shape, tensor, changes)
+  local source = {safetensors = tensor.file, name = tensor.name}
+  for key, value in pairs(changes or {}) do source[key] = value end
   self.tensors[#self.tensors + 1] = {name = name, type = type, shape = shape,
-                                     source = source, first = first}
+                                     source = source}
 end
 
-function Plan:matrix(source, name, rows, columns)
+-- h.swaps[NAME] for rows of `columns` elements.
+function Plan:swap(row, columns)
+  if not row.swap then return nil end
+  local a, b, n = table.unpack(self.h.swaps[row.swap])
+  return {a, b, n * columns}
+end
+
+function Plan:matrix(row, source, name, rows, columns)
   local shape = {rows, columns}
-  local tensor = self:take(self.prefix .. source, shape)
-  self:add(name, self:matrix_type(columns), shape, tensor)
+  local changes = {swap = self:swap(row, columns), plus = row.plus}
+  local stored = shape
+  if row.transposed then
+    stored, changes.swap = {columns, rows}, {columns, rows, 1}
+  elseif row.skip then
+    local skipped = self.family[row.skip]
+    stored, changes.first = {rows + skipped, columns}, skipped + 1
+  end
+  local tensor = self:take(source, stored)
+  self:add(name, row.table and "f32" or types.matrix(self.type, columns),
+           shape, tensor, changes)
 end
 
-function Plan:vector(source, name, size)
-  local tensor = self:take(self.prefix .. source, {size})
-  self:add(name, "f32", {size}, tensor)
+function Plan:vector(row, source, name, size)
+  self:add(name, "f32", {size}, self:take(source, {size}),
+           {swap = self:swap(row, 1), plus = row.plus})
 end
 
-function Plan:norm(source, name, size)
-  self:vector(source .. ".weight", name .. ".weight", size)
-  self:vector(source .. ".bias", name .. ".bias", size)
+function Plan:has_bias(row)
+  local bias = row.bias
+  if bias == nil then bias = self.family.bias end
+  if type(bias) == "string" then return self.h[bias] end
+  return bias and not row.table
 end
 
--- Reads a row of the tables in seq2seq.lua.
-function Plan:part(row, source, name, sizes)
-  local from, to = source .. row[1], name .. row[2]
-  local rows, columns = sizes[row[3]], sizes[row[4]]
-  if not columns then return self:norm(from, to, rows) end
-  self:matrix(from .. ".weight", to .. ".weight", rows, columns)
-  self:vector(from .. ".bias", to .. ".bias", rows)
+function Plan:row(row, source, target)
+  local h = self.h
+  if row.only and not h[row.only] then return end
+  local from, to = self.prefix .. source .. row[1], target .. row[2]
+  local rows, columns = h[row[3]], h[row[4]]
+  if columns then
+    self:matrix(row, from .. ".weight", to .. ".weight", rows, columns)
+  else
+    self:vector(row, from .. ".weight", to .. ".weight", rows)
+  end
+  if self:has_bias(row) then
+    self:vector({swap = row.swap}, from .. ".bias", to .. ".bias", rows)
+  end
 end
 
--- Bart's table begins with rows that no position uses.
-function Plan:positions(stack)
-  local family, h = self.family, self.h
-  if family.positions ~= "learned" then return end
-  local skipped = family.position_offset
-  local name = self.prefix .. stack.source .. ".embed_positions.weight"
-  local tensor = self:take(name, {h.max_position_embeddings + skipped,
-                                  h.d_model})
-  self:add(stack.target .. ".position_embd.weight", "f32",
-           {h.max_position_embeddings, h.d_model}, tensor, skipped + 1)
+function Plan:parts(parts, source, target)
+  for _, part in ipairs(parts) do
+    for _, row in ipairs(part) do self:row(row, source, target) end
+  end
 end
 
 function Plan:stack(stack)
-  local family, h = self.family, self.h
-  local sizes = {d = h.d_model, ff = h[stack.ff]}
-  self:positions(stack)
-  if family.embedding_norm then
-    self:norm(stack.source .. "." .. family.embedding_norm,
-              stack.target .. ".embd_norm", h.d_model)
+  for layer = 0, self.h[stack.count] - 1 do
+    self:parts(stack.parts, stack.source:format(layer),
+               stack.target:format(layer))
   end
-  for layer = 0, h[stack.layers] - 1 do
-    local source = ("%s.layers.%d."):format(stack.source, layer)
-    local name = ("%s.blk.%d."):format(stack.target, layer)
-    for _, part in ipairs(stack.parts) do
-      for _, row in ipairs(part) do self:part(row, source, name, sizes) end
-    end
-  end
-end
-
-local function same_numbers(a, b)
-  return a.dtype == b.dtype and a.file:bytes(a.name) == b.file:bytes(b.name)
 end
 
 -- A copy of the embeddings under another name: accounted for if it is equal;
--- returns it if it is not.
-function Plan:copy_of(embeddings, name)
+-- returns it if it is not, or if it is kept all the same.
+function Plan:copy_of(embeddings, name, keep)
   if name == embeddings.name or not self.checkpoint:find(name) then return end
   local tensor = self:take(name, embeddings.shape)
-  if not same_numbers(tensor, embeddings) then return tensor end
+  if keep or not tensor.file:same(name, embeddings.file, embeddings.name) then
+    return tensor
+  end
   self:note("%s equals %s and is stored once", name, embeddings.name)
 end
 
--- One table serves encoder, decoder and, unless lm_head.weight says other
--- numbers, the output. Which name it goes by depends on who saved the file.
+-- One table serves every stack and, unless the head says other numbers, the
+-- output. Which name it goes by depends on who saved the file.
 function Plan:embeddings()
-  local h = self.h
-  local names = {self.prefix .. "shared.weight",
-                 self.prefix .. "encoder.embed_tokens.weight",
-                 self.prefix .. "decoder.embed_tokens.weight"}
-  local first = names[1]
-  for i = #names, 1, -1 do
-    if self.checkpoint:find(names[i]) then first = names[i] end
+  local h, family = self.h, self.family
+  local first
+  for _, name in ipairs(family.embeddings) do
+    if self.checkpoint:find(self.prefix .. name) then
+      first = first or self.prefix .. name
+    end
   end
-  local shape = {h.vocab_size, h.d_model}
+  first = first or self.prefix .. family.embeddings[1]
+  local shape = {h.vocab_size, h.d}
   local shared = self:take(first, shape)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(family.embeddings) do
+    name = self.prefix .. name
     if self:copy_of(shared, name) then
       fail("%s: tensor %s differs from %s: an embedding table for each side "
            .. "is not supported", self.where, name, first)
     end
   end
-  local type = self:matrix_type(h.d_model)
+  local type = types.matrix(self.type, h.d)
   self:add("token_embd.weight", type, shape, shared)
-  if not h.tied then self:take("lm_head.weight", shape) end
-  local output = self:copy_of(shared, "lm_head.weight")
+  if not h.tied then self:take(family.head, shape) end
+  local output = self:copy_of(shared, family.head, h.keep_head)
+                 or h.keep_head and shared
+  if output and h.no_head then
+    fail("%s: tensor %s is there, but %s", self.where, family.head, h.no_head)
+  end
   if output then self:add("output.weight", type, shape, output) end
 end
 
 -- Absent where the file was saved without the head: then it is zero.
 function Plan:output_bias()
-  local name, size = "final_logits_bias", self.h.vocab_size
-  if not self.checkpoint:find(name) then return end
+  local name, size = self.family.output_bias, self.h.vocab_size
+  if not name or not self.checkpoint:find(name) then return end
   self:add("output.bias", "f32", {size}, self:take(name, {1, size}, {size}))
 end
 
-function Plan:ignore(names)
-  for _, name in ipairs(names) do
-    local full = self.prefix .. name
-    if self.checkpoint:find(full) then
-      self.used[full] = true
-      self:note("%s is ignored", full)
+-- What config.json alone says.
+function Plan:made()
+  for _, tensor in ipairs(self.h.made) do
+    self.tensors[#self.tensors + 1] = {
+      name = tensor.name, type = "f32", shape = tensor.shape,
+      source = tensor.bytes,
+    }
+  end
+end
+
+-- All tensors whose name matches.
+function Plan:ignore(pattern)
+  local first, count = nil, 0
+  for _, tensor in ipairs(self.checkpoint.tensors) do
+    local name = tensor.name
+    local _, behind = name:find(self.prefix, 1, true)
+    if behind and name:sub(1, behind) == self.prefix
+       and name:sub(behind + 1):find(pattern) and not self.used[name] then
+      self.used[name] = true
+      first, count = first or name, count + 1
     end
+  end
+  if count == 1 then
+    self:note("%s is ignored", first)
+  elseif count > 1 then
+    self:note("%s and %d more like it are ignored", first, count - 1)
   end
 end
 
@@ -191,21 +234,29 @@ function Plan:check_unused()
        table.concat(unused, ", ", 1, math.min(#unused, 5)), more)
 end
 
--- Files saved from the model without its head lack "model." in front.
-local function prefix_of(checkpoint)
-  return checkpoint:find "shared.weight" and "" or "model."
+-- Files saved from the model without its head lack the first part of the
+-- names: "model." or the like.
+local function prefix_of(checkpoint, family)
+  for _, prefix in ipairs(family.prefixes) do
+    for _, name in ipairs(family.embeddings) do
+      if checkpoint:find(prefix .. name) then return prefix end
+    end
+  end
+  return family.prefixes[1]
 end
 
 local function plan(checkpoint, where, family, h, type)
   local self = setmetatable({
     checkpoint = checkpoint, where = where, family = family, h = h,
-    type = type, prefix = prefix_of(checkpoint),
+    type = type, prefix = prefix_of(checkpoint, family),
     tensors = {}, notes = {}, used = {},
   }, Plan)
   self:embeddings()
+  self:made()
+  self:parts(family.parts, "", "")
   for _, stack in ipairs(family.stacks) do self:stack(stack) end
   self:output_bias()
-  self:ignore(family.ignored)
+  for _, pattern in ipairs(family.ignored) do self:ignore(pattern) end
   self:check_unused()
   return self.tensors, self.notes
 end
