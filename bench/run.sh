@@ -22,4 +22,6 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-}
   echo "## $(git log -1 --format='%h %s')"
   echo
   "$work/py/bin/python" bench/speed.py "$hf"
+  echo
+  "$work/py/bin/python" bench/tokenizers.py
 } 2>"$work/errors" | tee -a bench/LOG.md

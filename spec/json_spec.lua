@@ -120,6 +120,21 @@ describe("the JSON reader", function()
     end
   end)
 
+  it("reads numbers to the double that they mean", function()
+    for _, text in ipairs {
+      "0", "-0.0", "1", "-2.5", "3.4012436866760254", "-11.512925148010254",
+      "1e22", "1E-5", "-4e0", "30125E-4", "0.1", "123456789012345678901234567",
+      "2.2250738585072014e-308", "1e308", "5e-324", "0e999", "1e-400",
+      "0.000000000000000000000000000000000123"
+    } do
+      assert.equal(tonumber(text) + 0.0, tonumber(read("number", text)), text)
+    end
+    for _, text in ipairs {"1e309", "-1e999", "x", "\"1\"", ".5", "1.", "1e",
+                           ("1"):rep(64)} do
+      assert.equal("error: ", read("number", text):sub(1, 7), text)
+    end
+  end)
+
   it("reads true and false", function()
     assert.equal("1", read("bool", "true"))
     assert.equal("0", read("bool", " false"))

@@ -2,6 +2,7 @@
 -- tests (../shared/data/vocab), and small files of our own.
 
 local core = require "decant.core"
+local bytes = require "spec.support.tokenizer_bytes"
 local files = require "spec.support.tokenizer_files"
 
 local VOCAB = "../shared/data/vocab/ggml-vocab-"
@@ -36,4 +37,75 @@ describe("llama.cpp's test vocabulary", function()
       end
     end)
   end
+end)
+
+describe("the tokens that end a generation", function()
+  local path = os.tmpname()
+  teardown(function() os.remove(path) end)
+
+  local function open(tokens, types, more)
+    local keys = {
+      {"general.architecture", "string", "llama"},
+      {"tokenizer.ggml.model", "string", "gpt2"},
+      {"tokenizer.ggml.pre", "string", "gpt-2"},
+      {"tokenizer.ggml.tokens", "string[]", tokens},
+      {"tokenizer.ggml.token_type", "i32[]", types},
+      {"tokenizer.ggml.merges", "string[]", {"a b"}}
+    }
+    for _, key in ipairs(more or {}) do keys[#keys + 1] = key end
+    return assert(core.tokenizer(files.write(path, bytes.gguf(keys))))
+  end
+
+  it("are eos, what the file names, and what is known by its text",
+     function()
+    local tokenizer = open(
+      {"a", "b", "ab", "<|im_end|>", "<x>", "<|end|>", "</s>", "<y>"},
+      {1, 1, 1, 3, 3, 3, 3, 3},
+      {{"tokenizer.ggml.eos_token_id", "u32", 7},
+       {"tokenizer.ggml.eot_token_id", "u32", 4}})
+    assert.same({3, 4, 5, 6, 7}, tokenizer.eog)
+    assert.equal(7, tokenizer.eos)
+    assert.same({}, open({"a", "b", "ab"}, {1, 1, 1}).eog)
+  end)
+
+  it("leave out a message's end where there is a call's and a return",
+     function()
+    local tokenizer = open({"a", "b", "ab", "<|end|>", "<|return|>",
+                            "<|call|>"}, {1, 1, 1, 3, 3, 3})
+    assert.same({4, 5}, tokenizer.eog)
+  end)
+
+  it("are control tokens even if the file calls them user-defined", function()
+    local tokenizer = open({"a", "b", "ab", "<|im_end|>", "<user>"},
+                           {1, 1, 1, 4, 4})
+    assert.same({2, 4, 2}, tokenizer:encode "ab<user>ab")
+    for _, id in ipairs(tokenizer:encode "ab<|im_end|>") do
+      assert.is_true(id ~= 3)
+    end
+    assert.same({2, 3}, tokenizer:encode("ab<|im_end|>", {special = true}))
+    assert.equal("ab<user>", tokenizer:decode {2, 3, 4})
+  end)
+
+  it("are where generate stops, if the model's file does not say", function()
+    local decant = require "decant"
+    local model <close> = assert(decant.load
+      "../shared/models/stories260K/stories260K.gguf")
+    assert.same({2}, model.tokenizer.eog)
+    assert.same(model.tokenizer.eog, model.config.generation.eos_token_id)
+  end)
+end)
+
+describe("a byte-level vocabulary", function()
+  it("decodes parts of characters when they are whole", function()
+    local tokenizer <close> = assert(core.tokenizer(VOCAB .. "gpt-2.gguf"))
+    local ids, stream = tokenizer:encode "\u{1F600}\u{E4}", tokenizer:stream()
+    local parts = {}
+    for i, id in ipairs(ids) do parts[i] = stream(id) end
+    parts[#parts + 1] = stream()
+    assert.equal("\u{1F600}\u{E4}", table.concat(parts))
+    for _, part in ipairs(parts) do assert.truthy(utf8.len(part)) end
+    -- the first byte of four, then a letter: one U+FFFD (tokenizers 0.23.3)
+    assert.equal("\u{FFFD}", tokenizer:decode {ids[1]})
+    assert.equal("\u{FFFD}a", tokenizer:decode {ids[1], tokenizer:id "a"})
+  end)
 end)

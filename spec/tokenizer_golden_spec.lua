@@ -1,5 +1,5 @@
--- The tokenizers against the libraries: every open golden of the unigram
--- models (../shared/data/tokenizers/golden/README.md says what made them).
+-- The tokenizers against the libraries: every open golden
+-- (../shared/data/tokenizers/golden/README.md says what made them).
 
 local core = require "decant.core"
 local files = require "spec.support.tokenizer_files"
@@ -27,7 +27,8 @@ end
 
 -- The first of the fields that differs.
 local function difference(line, got)
-  for _, field in ipairs {"norm", "ids", "pieces", "decode", "decode_raw"} do
+  for _, field in ipairs {"norm", "ids", "pieces", "ids_full", "split",
+                           "decode", "decode_raw", "decode_skip"} do
     local want, have = line[field], got[field]
     if want and show(want) ~= show(have) then
       return ("%s is [%s], expected [%s]"):format(field, show(have),
@@ -137,6 +138,78 @@ local function describe_marian(name, spm, counts)
   end)
 end
 
+-- Byte-level BPE. The library always parses special tokens, and decodes with
+-- and without them; `ids` are without the template, `ids_full` with it.
+local function describe_byte_bpe(name, counts)
+  describe("of " .. name, function()
+    local tokenizer, lines
+    local plain = {special = true, bos = false, eos = false}
+
+    setup(function()
+      tokenizer = assert(core.tokenizer(files.data .. name ..
+                                        ".tokenizer.json"))
+      lines = files.golden(name)
+    end)
+
+    local function written(words)  -- in the alphabet of bytes
+      local out = {}
+      for i, word in ipairs(words) do out[i] = files.alphabet(word) end
+      return out
+    end
+
+    local function compared(line, text)
+      local ids = tokenizer:encode(text, plain)
+      return difference(line, {
+        ids = ids, pieces = tokenizer:pieces(text, plain),
+        ids_full = tokenizer:encode(text, {special = true}),
+        split = written(tokenizer:split(text)),
+        decode = tokenizer:decode(ids, {special = true}),
+        decode_skip = tokenizer:decode(ids)
+      })
+    end
+
+    it("gives the ids, pieces, words and decoded text of each text",
+       function()
+      all_match(lines, "text", counts.text, function(line)
+        return compared(line, line.text)
+      end)
+    end)
+
+    it("gives them for bytes that are not UTF-8", function()
+      all_match(lines, "bytes", counts.bytes, function(line)
+        assert.equal(line.lossy, tokenizer:normalize(files.unhex(line.hex)))
+        return compared(line, files.unhex(line.hex))
+      end)
+    end)
+
+    it("gives the piece of each id and what it decodes to alone", function()
+      all_match(lines, "ids", counts.ids, function(line)
+        for i, piece in ipairs(line.pieces) do
+          local id = line.from + i - 1
+          local text = tokenizer:decode({id}, {special = true})
+          if tokenizer:piece(id) ~= piece or text ~= line.decode[i] then
+            return ("id %d: %q, %q"):format(id, tokenizer:piece(id), text)
+          end
+        end
+      end)
+    end)
+
+    it("streams each text as decode gives it, in whole characters",
+       function()
+      all_match(lines, "text", counts.text, function(line)
+        local stream, parts = tokenizer:stream {special = true}, {}
+        for _, id in ipairs(line.ids) do
+          parts[#parts + 1] = stream(id)
+          if not utf8.len(parts[#parts]) then return "part of a character" end
+        end
+        parts[#parts + 1] = stream()
+        return difference({decode = line.decode},
+                          {decode = table.concat(parts)})
+      end)
+    end)
+  end)
+end
+
 describe("the open goldens", function()
   describe_spm("hf.spiece", "hf.spiece.model",
                {text = 961, bytes = 19, ids = 59})
@@ -145,6 +218,8 @@ describe("the open goldens", function()
   describe_spm("de-en", "de-en.model", {text = 961, bytes = 19, ids = 16})
   describe_spm("spm-llama", "spm-llama.model",
                {text = 961, bytes = 19, ids = 4})
+  describe_byte_bpe("gpt2", {text = 961, bytes = 19, ids = 99})
+  describe_byte_bpe("bbpe-llama3", {text = 961, bytes = 19, ids = 8})
   describe_marian("opus-mt-en-mg.marian", {
     source = "opus-mt-en-mg.source.spm", target = "opus-mt-en-mg.target.spm",
     vocab = "opus-mt-en-mg.vocab.json"

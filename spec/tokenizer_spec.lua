@@ -428,8 +428,7 @@ describe("loading a tokenizer", function()
 
   it("fails with a message that names the file", function()
     fails("/nonexistent.model", "/nonexistent.model: ")
-    fails(files.data .. "gpt2.tokenizer.json", "not supported yet")
-    fails(files.data, "source.spm")
+    fails(files.data, "no tokenizer.json, no tokenizer.model")
     fails("Makefile", "Makefile: not a protobuf message")
   end)
 
@@ -448,7 +447,7 @@ describe("loading a tokenizer", function()
     with({["vocab.json"] = false}, "vocab.json")
     with({["source.spm"] = false}, "source.spm")
     with({["source.spm"] = false, ["tokenizer.json"] = "{}"},
-         "tokenizer.json is not supported yet")
+         "tokenizer.json: has no \"model\"")
     with({["target.spm"] = "nonsense"}, "target.spm")
     with({["target_vocab.json"] = "{}"}, "separate vocabularies")
     with({["vocab.json"] = "[]"}, "vocab.json")

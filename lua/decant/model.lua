@@ -201,7 +201,7 @@ local function add_marks(generation, tokenizer)
   if not tokenizer then return end
   local ends = tokenizer.eog
   local marks = {bos_token_id = tokenizer.bos, pad_token_id = tokenizer.pad,
-                 eos_token_id = ends and #ends > 1 and ends or tokenizer.eos}
+                 eos_token_id = ends and #ends > 0 and ends or tokenizer.eos}
   for field, id in pairs(marks) do
     if generation[field] == nil then generation[field] = id end
   end

@@ -7,8 +7,10 @@ package.cpath = "./" .. (os.getenv "DECANT_BUILD" or "build") ..
                 "/lib/?.so;" .. package.cpath
 
 local decant = require "decant"
+local json = require "dkjson"
 local files = require "spec.support.tokenizer_bytes"
 local tiny = require "spec.support.tiny"
+local trees = require "spec.support.tokenizer_json".trees
 
 local root = assert(arg[1], "seeds.lua DIR")
 local shared = "../shared/"
@@ -71,6 +73,9 @@ local function small_vocabularies()
   for _, name in ipairs {"de-en.model", "spm-llama.model",
                          "bbpe-llama3.tokenizer.json"} do
     copy("tokenizer", name, shared .. "data/tokenizers/" .. name)
+  end
+  for name, make in pairs(trees) do
+    write("tokenizer", name .. ".json", json.encode(make()))
   end
 end
 

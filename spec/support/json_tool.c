@@ -1,7 +1,7 @@
 /*
 ** json_tool.c: src/format/json.c on standard input, for json_spec.lua.
-** Argument: skip (any value), object, array, string, uint, int or bool; the
-** value and nothing else must be there. Prints what was read, or "error: "
+** Argument: skip (any value), object, array, string, uint, int, number or bool;
+** the value and nothing else must be there. Prints what was read, or "error: "
 ** and the message.
 */
 #include <inttypes.h>
@@ -41,6 +41,7 @@ static bool run (const char *what, dc_json *j, dc_error *err) {
   dc_json_text text;
   uint64_t u;
   int64_t i;
+  double d;
   bool b;
   if (!strcmp(what, "object")) return run_container(j, true, err);
   if (!strcmp(what, "array")) return run_container(j, false, err);
@@ -50,6 +51,8 @@ static bool run (const char *what, dc_json *j, dc_error *err) {
     return dc_json_uint(j, &u, err) && printf("%" PRIu64 "\n", u) > 0;
   if (!strcmp(what, "int"))
     return dc_json_int(j, &i, err) && printf("%" PRId64 "\n", i) > 0;
+  if (!strcmp(what, "number"))
+    return dc_json_number(j, &d, err) && printf("%a\n", d) > 0;
   if (!strcmp(what, "bool"))
     return dc_json_bool(j, &b, err) && printf("%d\n", b) > 0;
   return dc_json_skip(j, err) && printf("ok\n") > 0;

@@ -67,4 +67,17 @@ function files.unhex(hex)
   end))
 end
 
+-- Bytes as byte-level BPE writes them: printable Latin-1 as it is, the other
+-- 68 bytes as U+0100 and on.
+local letters, others = {}, 0
+for byte = 0, 255 do
+  local plain = byte >= 33 and byte <= 126 or byte >= 161 and byte ~= 173
+  letters[string.char(byte)] = utf8.char(plain and byte or 256 + others)
+  if not plain then others = others + 1 end
+end
+
+function files.alphabet(text)
+  return (text:gsub(".", letters))
+end
+
 return files

@@ -75,6 +75,16 @@ uint32_t dc_utf8_code (const char *s, size_t length) {
 }
 
 
+size_t dc_utf8_write (uint32_t code, char *to) {
+  static const uint8_t first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+  size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  for (size_t i = n - 1; i > 0; i--, code >>= 6)
+    to[i] = (char)(0x80 | (code & 0x3F));
+  to[0] = (char)(first[n] | code);
+  return n;
+}
+
+
 size_t dc_utf8_space (const char *s, size_t size) {
   size_t length = dc_utf8_length(s, size);
   if (length == 0) return 0;

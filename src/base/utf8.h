@@ -32,6 +32,9 @@ size_t dc_utf8_bad (const char *s, size_t size);
 /* The code point of a valid character of 1 to 4 bytes. */
 uint32_t dc_utf8_code (const char *s, size_t length);
 
+/* Writes a code point (no surrogate) as 1 to 4 bytes; returns how many. */
+size_t dc_utf8_write (uint32_t code, char *to);
+
 /* Bytes of the white space character at the front, 0 if it is none. The set
    is that of Python's str.strip(), which the Marian tokenizer applies. */
 size_t dc_utf8_space (const char *s, size_t size);

@@ -157,16 +157,6 @@ static size_t utf8_size (int32_t code) {
 }
 
 
-static char *put_utf8 (int32_t code, char *to) {
-  static const unsigned char first[5] = {0, 0, 0xC0, 0xE0, 0xF0};
-  size_t size = utf8_size(code);
-  for (size_t i = size - 1; i > 0; i--, code >>= 6)
-    to[i] = (char)(0x80 | (code & 0x3F));
-  to[0] = (char)(first[size] | code);
-  return to + size;
-}
-
-
 static bool scan_escape (dc_json *j, dc_json_text *out, dc_error *err) {
   const char *p = j->text + j->at;
   size_t left = j->size - j->at, length = 2, size = 1;
@@ -200,16 +190,31 @@ static bool scan_character (dc_json *j, dc_json_text *out, dc_error *err) {
 }
 
 
+/* Most of any string: ASCII that stands for itself. */
+static void scan_ascii (dc_json *j, dc_json_text *out) {
+  size_t start = j->at;
+  while (j->at < j->size) {
+    unsigned char c = (unsigned char)j->text[j->at];
+    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') break;
+    j->at++;
+  }
+  out->size += j->at - start;
+}
+
+
 bool dc_json_string (dc_json *j, dc_json_text *out, dc_error *err) {
   if (!take(j, '"', "a string", err)) return false;
   size_t start = j->at;
   memset(out, 0, sizeof *out);
   out->plain = true;
-  for (int c = next(j); c != '"'; c = next(j)) {
-    if (!(c == '\\' ? scan_escape : scan_character)(j, out, err)) return false;
+  for (;;) {
+    scan_ascii(j, out);
     if (j->at - start > j->longest)
       return dc_fail(err, "byte %zu: a string of more than %zu bytes", start,
                      j->longest);
+    int c = next(j);
+    if (c == '"') break;
+    if (!(c == '\\' ? scan_escape : scan_character)(j, out, err)) return false;
   }
   out->raw = (dc_string){j->text + start, j->at - start};
   j->at++;
@@ -226,7 +231,8 @@ char *dc_json_copy (const dc_json_text *text, char *to) {
     }
     else if (p[1] == 'u') {
       size_t length;
-      to = put_utf8(unicode_escape(p, (size_t)(end - p), &length), to);
+      int32_t code = unicode_escape(p, (size_t)(end - p), &length);
+      to += dc_utf8_write((uint32_t)code, to);
       p += length;
     }
     else {

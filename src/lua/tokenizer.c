@@ -7,8 +7,8 @@
 **   t:pieces(text [, options])   -> the piece of each id; an unknown one is the
 **                                   text it stands for (Marian: "<unk>")
 **   t:normalize(text [, {side=}]) -> text as the model sees it
-**   t:split(text)                -> the stretches that the text is cut into before
-**                                   the model works on them
+**   t:split(text)                -> the stretches that the text is cut into
+**                                   before the model works on them
 **   t:decode(ids [, {special=}]) -> text
 **   t:stream([{special=}])       -> function (id | nil) -> text
 **       whole characters; nil (or nothing) ends the text and gives the rest
@@ -28,14 +28,18 @@
 
 typedef struct box {
   dc_tokenizer *tokenizer;  /* NULL: closed */
+  dc_encoding scratch;      /* kept from one text to the next */
+  bool busy;                /* a call (or one that raised) has it in use */
 } box;
+
+#define KEPT 65536  /* bytes of scratch memory; what is more is given back */
 
 
 /* ---- userdata ----------------------------------------------------------- */
 
 static box *new_box (lua_State *L) {
   box *b = lua_newuserdatauv(L, sizeof *b, 0);
-  b->tokenizer = NULL;
+  memset(b, 0, sizeof *b);
   luaL_setmetatable(L, DC_LUA_TOKENIZER);
   return b;
 }
@@ -60,12 +64,33 @@ static dc_string check_text (lua_State *L, int arg) {
 }
 
 
-/* Memory that encoding fills: the collector's, since pushing may raise. */
+/* Memory that encoding fills; pushes one value. It belongs to the tokenizer at
+   argument 1 or, when that one's is in use (a finaliser may call us while we
+   push results), to the collector: pushing may raise. */
 static dc_encoding *push_encoding (lua_State *L) {
+  box *b = luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
+  if (!b->busy) {
+    lua_pushnil(L);
+    b->busy = true;
+    dc_encoding_clear(&b->scratch);
+    return &b->scratch;
+  }
   dc_encoding *e = lua_newuserdatauv(L, sizeof *e, 0);
   memset(e, 0, sizeof *e);
   luaL_setmetatable(L, SCRATCH);
   return e;
+}
+
+
+static void release (lua_State *L, dc_encoding *e) {
+  box *b = lua_touserdata(L, 1);
+  if (e != &b->scratch) {
+    dc_encoding_free(e);
+    return;
+  }
+  b->busy = false;
+  if (b->tokenizer == NULL || dc_encoding_bytes(e) > KEPT)
+    dc_encoding_free(e);
 }
 
 
@@ -155,16 +180,23 @@ static dc_encode_options encode_options (lua_State *L, int arg,
 
 /* ---- text -> ids -------------------------------------------------------- */
 
-/* The arguments (t, text, options) encoded; pushes one value. */
+/* Gives the memory back, and raises what `err` says. */
+static void fail (lua_State *L, dc_encoding *e, const dc_error *err) {
+  release(L, e);
+  dc_raise(L, err);
+}
+
+
+/* The arguments (t, text, options) encoded; pushes one value. All that a
+   caller can get wrong is checked before the memory is taken. */
 static dc_encoding *encode (lua_State *L) {
   dc_error err;
   lua_settop(L, 3);
   dc_string text = check_text(L, 2);
+  dc_encode_options o = encode_options(L, 3, check_open(L, 1));
   dc_encoding *e = push_encoding(L);
-  const dc_tokenizer *t = check_open(L, 1);
-  dc_encode_options o = encode_options(L, 3, t);
-  if (!dc_tokenizer_encode(t, text, &o, e, &err))
-    luaL_error(L, "%s", err.text);
+  if (!dc_tokenizer_encode(check_open(L, 1), text, &o, e, &err))
+    fail(L, e, &err);
   return e;
 }
 
@@ -181,7 +213,7 @@ static int t_encode (lua_State *L) {
     lua_pushinteger(L, e->spans[i].id);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  dc_encoding_free(e);
+  release(L, e);
   return 1;
 }
 
@@ -203,7 +235,7 @@ static int t_pieces (lua_State *L) {
     lua_pushlstring(L, piece.data, piece.size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  dc_encoding_free(e);
+  release(L, e);
   return 1;
 }
 
@@ -211,15 +243,15 @@ static int t_pieces (lua_State *L) {
 static int t_split (lua_State *L) {
   dc_error err;
   dc_string text = check_text(L, 2);
+  check_open(L, 1);
   dc_encoding *e = push_encoding(L);
-  if (!dc_tokenizer_split(check_open(L, 1), text, e, &err))
-    return luaL_error(L, "%s", err.text);
+  if (!dc_tokenizer_split(check_open(L, 1), text, e, &err)) fail(L, e, &err);
   new_list(L, e->n);
   for (size_t i = 0; i < e->n; i++) {
     lua_pushlstring(L, e->text.data + e->spans[i].start, e->spans[i].size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
-  dc_encoding_free(e);
+  release(L, e);
   return 1;
 }
 
@@ -229,11 +261,12 @@ static int t_normalize (lua_State *L) {
   dc_encode_options o = {0};
   dc_string text = check_text(L, 2);
   check_options(L, 3, SIDE, &o);
+  check_open(L, 1);
   dc_encoding *e = push_encoding(L);
   if (!dc_tokenizer_normalize(check_open(L, 1), text, o.side, &e->text, &err))
-    return luaL_error(L, "%s", err.text);
+    fail(L, e, &err);
   lua_pushlstring(L, e->text.size > 0 ? e->text.data : "", e->text.size);
-  dc_encoding_free(e);
+  release(L, e);
   return 1;
 }
 
@@ -392,7 +425,15 @@ static int t_close (lua_State *L) {
   box *b = luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
   dc_tokenizer_free(b->tokenizer);
   b->tokenizer = NULL;
+  if (!b->busy) dc_encoding_free(&b->scratch);
   return 0;
+}
+
+
+static int t_gc (lua_State *L) {
+  box *b = luaL_checkudata(L, 1, DC_LUA_TOKENIZER);
+  b->busy = false;
+  return t_close(L);
 }
 
 
@@ -415,7 +456,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-  {"__len", t_len}, {"__tostring", t_tostring}, {"__gc", t_close},
+  {"__len", t_len}, {"__tostring", t_tostring}, {"__gc", t_gc},
   {"__close", t_close}, {NULL, NULL}
 };
 

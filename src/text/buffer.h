@@ -18,6 +18,11 @@ typedef struct dc_buffer {
 bool dc_buffer_add (dc_buffer *b, const char *data, size_t size,
                     dc_error *err);
 
+/* What is in it, until it changes. */
+static inline dc_string dc_buffer_string (const dc_buffer *b) {
+  return (dc_string){b->size > 0 ? b->data : "", b->size};
+}
+
 /* Drops the first n bytes. */
 void dc_buffer_drop (dc_buffer *b, size_t n);
 

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "text/nfc.h"
 
 
 /* ---- the model ---------------------------------------------------------- */
@@ -46,12 +47,9 @@ static size_t valid_part (dc_string s) {
 }
 
 
-bool dc_byte_bpe_normalize (const dc_byte_bpe *b, dc_string text, bool prefix,
-                            dc_buffer *out, dc_error *err) {
+/* One U+FFFD in place of what should have been one character. */
+static bool repair (dc_string text, dc_buffer *out, dc_error *err) {
   static const dc_string replacement = {DC_UTF8_REPLACEMENT, 3};
-  if (prefix && b->add_prefix_space && text.size > 0 && text.data[0] != ' ' &&
-      !dc_buffer_add(out, " ", 1, err))
-    return false;
   while (text.size > 0) {
     size_t n = valid_part(text);
     if (!dc_buffer_add(out, text.data, n, err)) return false;
@@ -63,6 +61,24 @@ bool dc_byte_bpe_normalize (const dc_byte_bpe *b, dc_string text, bool prefix,
     text = (dc_string){text.data + n, text.size - n};
   }
   return true;
+}
+
+
+static bool compose (dc_string text, dc_buffer *out, dc_error *err) {
+  dc_buffer valid = {0};
+  bool ok = repair(text, &valid, err) &&
+            dc_nfc(dc_buffer_string(&valid), out, err);
+  dc_buffer_free(&valid);
+  return ok;
+}
+
+
+bool dc_byte_bpe_normalize (const dc_byte_bpe *b, dc_string text,
+                            dc_buffer *out, dc_error *err) {
+  if (b->add_prefix_space && text.size > 0 && text.data[0] != ' ' &&
+      !dc_buffer_add(out, " ", 1, err))
+    return false;
+  return (b->nfc ? compose : repair)(text, out, err);
 }
 
 
@@ -141,14 +157,12 @@ static bool take_word (void *context, dc_string word, dc_error *err) {
 bool dc_byte_bpe_encode (const dc_byte_bpe *b, dc_string text,
                          dc_encoding *out, dc_error *err) {
   size_t start = out->text.size;
-  if (!dc_byte_bpe_normalize(b, text, true, &out->text, err)) return false;
+  if (!dc_byte_bpe_normalize(b, text, &out->text, err)) return false;
   if (out->text.size == start) return true;
-  work w = {b, out, dc_alloc(b->longest + 2)};
+  work w = {b, out, dc_encoding_work(out, b->longest + 2, 1)};
   if (w.written == NULL) return dc_no_memory(err);
   dc_string normal = {out->text.data + start, out->text.size - start};
-  bool ok = dc_pretokenize(&b->pre, normal, take_word, &w, err);
-  dc_free(w.written);
-  return ok;
+  return dc_pretokenize(&b->pre, normal, take_word, &w, err);
 }
 
 
@@ -162,7 +176,7 @@ static bool note_word (void *context, dc_string word, dc_error *err) {
 bool dc_byte_bpe_split (const dc_byte_bpe *b, dc_string text,
                         dc_encoding *out, dc_error *err) {
   size_t start = out->text.size;
-  if (!dc_byte_bpe_normalize(b, text, true, &out->text, err)) return false;
+  if (!dc_byte_bpe_normalize(b, text, &out->text, err)) return false;
   dc_string normal = {out->text.data, out->text.size};
   if (start > 0) normal = (dc_string){normal.data + start,
                                       normal.size - start};

@@ -23,6 +23,7 @@ typedef struct dc_byte_bpe {
   dc_pretokenizer pre;
   bool ignore_merges;      /* a word that is a piece is taken as it is */
   bool add_prefix_space;   /* a text that begins without a space gets one */
+  bool nfc;                /* text is composed first (nfc.h) */
   int32_t unk;             /* for bytes without a piece; -1: they are dropped */
   int32_t byte_ids[256];   /* pieces of one byte, -1 where there is none */
   size_t longest;          /* bytes of the longest piece as written */
@@ -31,8 +32,9 @@ typedef struct dc_byte_bpe {
 /* Once all is filled in and the vocabulary is indexed. */
 void dc_byte_bpe_finish (dc_byte_bpe *b);
 
-/* Adds the repaired text, and with `prefix` the space that it may need. */
-bool dc_byte_bpe_normalize (const dc_byte_bpe *b, dc_string text, bool prefix,
+/* Adds the text as it is cut: valid, composed if the file says so, with a
+   space in front if it says so. */
+bool dc_byte_bpe_normalize (const dc_byte_bpe *b, dc_string text,
                             dc_buffer *out, dc_error *err);
 
 bool dc_byte_bpe_encode (const dc_byte_bpe *b, dc_string text,

@@ -115,6 +115,20 @@ size_t dc_charsmap_find (const dc_charsmap *map, const char *s, size_t size,
 }
 
 
+bool dc_charsmap_begins (const dc_charsmap *map, const char *s,
+                         size_t size) {
+  if (map->n == 0) return false;
+  size_t at = distance(map->units[0]);
+  for (size_t i = 0; i < size; i++) {
+    uint8_t byte = (uint8_t)s[i];
+    at ^= byte;
+    if (at >= map->n || label(map->units[at]) != byte) return false;
+    at ^= distance(map->units[at]);
+  }
+  return true;
+}
+
+
 void dc_charsmap_free (dc_charsmap *map) {
   dc_free(map->units);
   dc_free(map->pool);

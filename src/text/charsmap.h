@@ -31,6 +31,9 @@ bool dc_charsmap_init (dc_charsmap *map, dc_string blob, dc_error *err);
 size_t dc_charsmap_find (const dc_charsmap *map, const char *s, size_t size,
                          dc_string *replacement);
 
+/* Does some key begin with these bytes? */
+bool dc_charsmap_begins (const dc_charsmap *map, const char *s, size_t size);
+
 void dc_charsmap_free (dc_charsmap *map);
 
 #endif

@@ -33,8 +33,4 @@ bool dc_member_is (const dc_member *m, const char *text);
 /* The string that is next, unescaped, in place of what *out holds. */
 bool dc_json_read_text (dc_json *j, dc_buffer *out, dc_error *err);
 
-static inline dc_string dc_buffer_string (const dc_buffer *b) {
-  return (dc_string){b->size > 0 ? b->data : "", b->size};
-}
-
 #endif

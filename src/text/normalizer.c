@@ -80,11 +80,60 @@ static void drop_trailing_spaces (const dc_normalizer *n, dc_buffer *out,
 }
 
 
+/* Accents behind a letter make a key of both in most tables, but a letter
+   before another letter is nobody's: that is worth knowing beforehand. */
+void dc_normalizer_finish (dc_normalizer *n) {
+  for (int c = 0; c < 128; c++) {
+    char s[2] = {(char)c, 0};
+    dc_string unused;
+    bool plain = c != ' ' && dc_charsmap_find(&n->map, s, 1, &unused) == 0 &&
+                 (n->user.n == 0 || dc_trie_step(&n->user, 0, (uint8_t)c) == 0);
+    for (int next = 0; plain && next < 128; next++) {
+      s[1] = (char)next;
+      plain = !dc_charsmap_begins(&n->map, s, 2);
+    }
+    n->plain[c] = plain;
+  }
+}
+
+
+static bool is_plain (const dc_normalizer *n, dc_string text, size_t at) {
+  unsigned char c = (unsigned char)text.data[at];
+  return c < 128 && n->plain[c] &&
+         (at + 1 == text.size || (unsigned char)text.data[at + 1] < 128);
+}
+
+
+/* The units at the front that stay as they are and are no space: their bytes.
+   They are most of a text, and need no look one by one. */
+static size_t plain_run (const dc_normalizer *n, dc_string text) {
+  size_t at = 0;
+  while (at < text.size && text.data[at] != ' ') {
+    dc_string becomes;
+    if (is_plain(n, text, at)) {
+      at++;
+      continue;
+    }
+    size_t size = next_unit(n, after(text, at), &becomes);
+    if (becomes.data != text.data + at) break;
+    at += size;
+  }
+  return at;
+}
+
+
 static bool add_units (const dc_normalizer *n, dc_string text, dc_buffer *out,
                        dc_error *err) {
   bool after_space = n->squeeze;
   while (text.size > 0) {
     dc_string s;
+    size_t plain = plain_run(n, text);
+    if (plain > 0) {
+      if (!dc_buffer_add(out, text.data, plain, err)) return false;
+      text = after(text, plain);
+      after_space = false;
+      continue;
+    }
     text = after(text, next_unit(n, text, &s));
     while (after_space && s.size > 0 && s.data[0] == ' ') s = after(s, 1);
     if (s.size == 0) continue;  /* deleted: what came before it counts */
@@ -106,7 +155,7 @@ bool dc_normalize (const dc_normalizer *n, dc_string text, bool first,
                    dc_buffer *out, dc_error *err) {
   size_t start = out->size;
   bool add = n->dummy_prefix && (first || !n->first_only) &&
-             !(n->unless_spaced && begins_with_space(text));
+             !(n->unless_spaced && !n->squeeze && begins_with_space(text));
   if (n->squeeze) text = skip_spaces(n, text);
   if (text.size == 0) return true;  /* no dummy prefix either */
   if (add && !n->as_suffix && !add_space(n, out, err)) return false;

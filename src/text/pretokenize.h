@@ -63,6 +63,8 @@ dc_splitter dc_split_digit;        /* each \p{N} */
 dc_splitter dc_split_digits;       /* \p{N}+ */
 dc_splitter dc_split_digits_3;     /* \p{N}{1,3} */
 dc_splitter dc_split_ascii_3;      /* [0-9][0-9][0-9] */
+dc_splitter dc_split_byte_digits;  /* what looks like digits in the alphabet
+                                      of byte_bpe.h, in runs */
 dc_splitter dc_split_letters;      /* \s?\p{L}+ */
 dc_splitter dc_split_cased;        /* \s? and deepseek-llm's letters */
 dc_splitter dc_split_punctuation;  /* \s?\p{P}+ */

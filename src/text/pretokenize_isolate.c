@@ -73,6 +73,20 @@ size_t dc_split_ascii_3 (const char *s, size_t size, size_t *skip) {
 }
 
 
+/* Behind ByteLevel a file sees the alphabet, where six bytes that are parts of
+   characters look like superscripts and fractions. Stretches may begin and end
+   in the middle of a character from here on. */
+size_t dc_split_byte_digits (const char *s, size_t size, size_t *skip) {
+  size_t n = 0;
+  while (n < size && ((s[n] >= '0' && s[n] <= '9') ||
+                      (s[n] != '\0' && strchr("\xB2\xB3\xB9\xBC\xBD\xBE",
+                                              s[n]) != NULL)))
+    n++;
+  *skip = 1;
+  return n;
+}
+
+
 /* ---- words and punctuation ---------------------------------------------- */
 
 static size_t spaced (const char *s, size_t size, unsigned classes,

@@ -16,10 +16,8 @@ static bool cut_unigram (const dc_sentencepiece *sp, dc_encoding *e,
 
 
 static bool init_bpe (dc_sentencepiece *sp, dc_error *err) {
-  (void)err;
-  dc_spm_bpe_init(&sp->bpe, &sp->spm.vocab, &sp->normalizer.user, sp->spm.unk,
-                  &sp->spm.merges);
-  return true;
+  return dc_spm_bpe_init(&sp->bpe, &sp->spm.vocab, &sp->normalizer.user,
+                         sp->spm.unk, &sp->spm.merges, err);
 }
 
 
@@ -53,11 +51,12 @@ static bool build (dc_sentencepiece *sp, dc_error *err) {
   n->escape = spm->escape;
   n->first_only = spm->prefix_first_only;
   n->unless_spaced = spm->prefix_unless_spaced;
-  return choose(sp, err) &&
-         dc_charsmap_init(&n->map, spm->charsmap, err) &&
-         (spm->user_apart || dc_trie_of_kinds(&n->user, &spm->vocab,
-                                              1u << DC_PIECE_USER, err)) &&
-         sp->algorithm->init(sp, err);
+  if (!choose(sp, err) || !dc_charsmap_init(&n->map, spm->charsmap, err) ||
+      (!spm->user_apart && !dc_trie_of_kinds(&n->user, &spm->vocab,
+                                             1u << DC_PIECE_USER, err)))
+    return false;
+  dc_normalizer_finish(n);
+  return sp->algorithm->init(sp, err);
 }
 
 
@@ -83,7 +82,8 @@ static bool add_bytes (const dc_sentencepiece *sp, dc_span span,
   bool ok = true;
   for (size_t at = span.start; ok && at < span.start + span.size; at++) {
     uint8_t byte = (uint8_t)out->text.data[at];
-    ok = dc_encoding_add(out, (dc_span){at, 1, sp->spm.byte_ids[byte], false}, err);
+    dc_span piece = {.start = at, .size = 1, .id = sp->spm.byte_ids[byte]};
+    ok = dc_encoding_add(out, piece, err);
   }
   return ok;
 }

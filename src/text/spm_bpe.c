@@ -12,10 +12,20 @@
 
 /* ---- what may be joined ------------------------------------------------- */
 
-static int32_t find (const dc_spm_bpe *b, dc_string text) {
-  if (text.size > b->longest) return -1;
-  int32_t id = dc_vocab_find(b->vocab, text);
-  return id >= 0 && MATCHABLE >> b->vocab->pieces[id].kind & 1 ? id : -1;
+/* From a node over the bytes of a text; 0 if no piece goes on like that. */
+static uint32_t walk (const dc_spm_bpe *b, uint32_t node, const char *s,
+                      size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    node = dc_trie_step(&b->trie, node, (uint8_t)s[i]);
+    if (node == 0) break;
+  }
+  return node;
+}
+
+
+/* The piece at a node, -1 if there is none. */
+static int32_t piece_at (const dc_spm_bpe *b, uint32_t node) {
+  return node != 0 ? b->trie.nodes[node].id : -1;
 }
 
 
@@ -37,15 +47,20 @@ static uint32_t rank_of_score (float score) {
 }
 
 
+/* Most pairs are no piece, and of those most fail at the first byte that
+   would come behind the left one. */
 static bool find_by_score (const void *model, const char *text,
                            const dc_span *left, const dc_span *right,
                            dc_merge *out) {
   const dc_spm_bpe *b = model;
   if (stays_whole(b, left->id) || stays_whole(b, right->id)) return false;
-  dc_string both = {text + left->start, left->size + right->size};
-  int32_t id = find(b, both);
+  uint32_t node = left->id >= 0 ? b->nodes[left->id]
+                  : walk(b, 0, text + left->start, left->size);
+  if (node == 0) return false;
+  node = walk(b, node, text + right->start, right->size);
+  int32_t id = piece_at(b, node);
   if (id < 0) return false;
-  *out = (dc_merge){rank_of_score(b->vocab->pieces[id].score), id};
+  *out = (dc_merge){b->ranks[id], id};
   return true;
 }
 
@@ -82,23 +97,41 @@ static bool spans_words (dc_string text) {
 }
 
 
-void dc_spm_bpe_init (dc_spm_bpe *b, const dc_vocab *vocab,
-                      const dc_trie *user, int32_t unk, dc_merges *merges) {
-  *b = (dc_spm_bpe){.vocab = vocab, .user = user, .merges = *merges,
-                    .unk = unk, .by_word = true};
-  *merges = (dc_merges){0};
-  for (size_t id = 0; id < vocab->n; id++) {
-    const dc_piece *piece = &vocab->pieces[id];
+static bool look_at_pieces (dc_spm_bpe *b, dc_error *err) {
+  const dc_vocab *v = b->vocab;
+  if (!dc_trie_of_kinds(&b->trie, v, MATCHABLE, err)) return false;
+  b->nodes = dc_alloc_array(v->n, sizeof *b->nodes);
+  b->ranks = dc_alloc_array(v->n, sizeof *b->ranks);
+  if (b->nodes == NULL || b->ranks == NULL) return dc_no_memory(err);
+  for (uint32_t node = 0; node < b->trie.n; node++)
+    if (b->trie.nodes[node].id >= 0)
+      b->nodes[b->trie.nodes[node].id] = node;
+  for (size_t id = 0; id < v->n; id++) {
+    const dc_piece *piece = &v->pieces[id];
+    b->ranks[id] = rank_of_score(piece->score);
     if (!(MATCHABLE >> piece->kind & 1)) continue;
-    if (piece->text.size > b->longest) b->longest = piece->text.size;
     if (spans_words(piece->text)) b->by_word = false;
     if (piece->kind == DC_PIECE_UNUSED) b->has_unused = true;
   }
+  return b->trie.n > 0 || dc_fail(err, "has no piece that text could match");
+}
+
+
+bool dc_spm_bpe_init (dc_spm_bpe *b, const dc_vocab *vocab,
+                      const dc_trie *user, int32_t unk, dc_merges *merges,
+                      dc_error *err) {
+  *b = (dc_spm_bpe){.vocab = vocab, .user = user, .merges = *merges,
+                    .unk = unk, .by_word = true};
+  *merges = (dc_merges){0};
+  return look_at_pieces(b, err);
 }
 
 
 void dc_spm_bpe_free (dc_spm_bpe *b) {
+  dc_trie_free(&b->trie);
   dc_merges_free(&b->merges);
+  dc_free(b->nodes);
+  dc_free(b->ranks);
   *b = (dc_spm_bpe){0};
 }
 
@@ -129,7 +162,7 @@ static bool add_symbols (const dc_spm_bpe *b, dc_encoding *e, size_t at,
     size_t size = dc_trie_longest(b->user, s, end - at, &id);
     if (size == 0) {
       size = dc_utf8_width(s, end - at);
-      id = find(b, (dc_string){s, size});
+      id = piece_at(b, walk(b, 0, s, size));
     }
     if (!dc_encoding_add(e, (dc_span){at, size, id, false}, err))
       return false;

@@ -16,16 +16,19 @@
 typedef struct dc_spm_bpe {
   const dc_vocab *vocab;  /* the owner's */
   const dc_trie *user;    /* pieces that stay whole; the owner's */
+  dc_trie trie;           /* pieces that text can match */
+  uint32_t *nodes;        /* [pieces], by id: where each one ends in there */
+  uint32_t *ranks;        /* [pieces]: by score, the highest first */
   dc_merges merges;       /* without slots: by score */
   int32_t unk;
-  size_t longest;         /* bytes of the longest piece that text can match */
   bool by_word;           /* no piece goes on from a letter to a space mark */
   bool has_unused;
 } dc_spm_bpe;
 
-/* Takes over `merges`, which may be empty. */
-void dc_spm_bpe_init (dc_spm_bpe *b, const dc_vocab *vocab,
-                      const dc_trie *user, int32_t unk, dc_merges *merges);
+/* Takes over `merges`, which may be empty. On failure: free it. */
+bool dc_spm_bpe_init (dc_spm_bpe *b, const dc_vocab *vocab,
+                      const dc_trie *user, int32_t unk, dc_merges *merges,
+                      dc_error *err);
 
 /* Cuts e->text from byte `start` on and adds the spans. Each unknown character
    is a span of its own. */

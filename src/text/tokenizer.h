@@ -56,8 +56,13 @@ bool dc_tokenizer_from_spm (dc_tokenizer **out, const void *bytes,
 bool dc_tokenizer_from_gguf (dc_tokenizer **out, const dc_gguf *gguf,
                              dc_error *err);
 
-/* A .model, .spm or .gguf file (told apart by content), or a directory with
-   source.spm, target.spm and vocab.json. */
+/* A tokenizer.json, and the tokenizer_config.json beside it (may be empty). */
+bool dc_tokenizer_from_json (dc_tokenizer **out, dc_string json,
+                             dc_string config, dc_error *err);
+
+/* A .model, .spm, .gguf or tokenizer.json file (told apart by content), or a
+   directory: with source.spm and vocab.json (Marian), with tokenizer.json, or
+   with tokenizer.model. */
 bool dc_tokenizer_open (dc_tokenizer **out, const char *path, dc_error *err);
 
 /* Accepts NULL. */

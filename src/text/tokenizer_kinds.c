@@ -180,7 +180,7 @@ static bool byte_bpe_encode (const dc_tokenizer *t, dc_string text,
 static bool byte_bpe_normalize (const dc_tokenizer *t, dc_string text,
                                 dc_side side, dc_buffer *out, dc_error *err) {
   (void)side;
-  return dc_byte_bpe_normalize(&t->model.bpe, text, true, out, err);
+  return dc_byte_bpe_normalize(&t->model.bpe, text, out, err);
 }
 
 

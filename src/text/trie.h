@@ -1,6 +1,8 @@
 /*
-** trie.h: which of a set of pieces begin here? A trie with the children of a
-** node side by side, sorted by their byte; node 0 is the root.
+** trie.h: which of a set of pieces begin here? A trie as a double array (Aoe
+** 1989): the child of a node over a byte, if there is one, lies at base ^ byte
+** and names the node as its parent. One comparison a step, whatever the number
+** of children. Node 0 is the root.
 */
 #ifndef DC_TRIE_H
 #define DC_TRIE_H
@@ -8,11 +10,12 @@
 #include "text/vocab.h"
 
 typedef struct dc_trie_node {
-  uint32_t first;       /* its children are nodes first .. first + count - 1 */
-  uint16_t count;       /* up to 256 */
-  uint8_t byte;         /* that leads here */
-  int32_t id;           /* of the piece that ends here, or -1 */
+  uint32_t base;    /* of the children: in a block of 256 that all exist */
+  uint32_t parent;  /* DC_NO_PARENT: nothing is here, or it is the root */
+  int32_t id;       /* of the piece that ends here, or -1 */
 } dc_trie_node;
+
+#define DC_NO_PARENT UINT32_MAX
 
 typedef struct dc_entry {
   dc_string text;
@@ -21,7 +24,8 @@ typedef struct dc_entry {
 
 typedef struct dc_trie {
   dc_trie_node *nodes;
-  size_t n;             /* 0: no pieces at all */
+  size_t n;             /* with empty places; 0: no pieces at all */
+  size_t capacity;
 } dc_trie;
 
 /* From entries in any order (they are put into that of their bytes), none
@@ -35,7 +39,11 @@ bool dc_trie_of_kinds (dc_trie *trie, const dc_vocab *v, unsigned kinds,
                        dc_error *err);
 
 /* From `node` over `byte` to the next one; 0 if there is none. */
-uint32_t dc_trie_step (const dc_trie *trie, uint32_t node, uint8_t byte);
+static inline uint32_t dc_trie_step (const dc_trie *trie, uint32_t node,
+                                     uint8_t byte) {
+  uint32_t next = trie->nodes[node].base ^ byte;
+  return trie->nodes[next].parent == node ? next : 0;
+}
 
 /* The longest piece at the front of s: its bytes (0: none), *id its id. */
 size_t dc_trie_longest (const dc_trie *trie, const char *s, size_t size,

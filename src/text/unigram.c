@@ -9,9 +9,11 @@
 
 /* The best way to reach a place of the text. */
 typedef struct place {
-  float score;
+  union {
+    float score;
+    uint32_t next;  /* when all is known: of the piece that goes on from here */
+  } u;
   uint32_t size;  /* of the last piece; 0: not reached */
-  uint32_t next;  /* of the piece that goes on from here on the best path */
   int32_t id;     /* of the last piece */
 } place;
 
@@ -30,11 +32,20 @@ static float lowest_score (const dc_vocab *v) {
 }
 
 
+/* User-defined symbols win by scoring 0 where all others are below. */
+static float score_of (const dc_piece *piece) {
+  return piece->kind == DC_PIECE_USER ? 0.0f : piece->score;
+}
+
+
 bool dc_unigram_init (dc_unigram *u, const dc_vocab *vocab, int32_t unk,
                       dc_error *err) {
-  u->vocab = vocab;
   u->unk = unk;
   u->unk_score = lowest_score(vocab) - UNKNOWN_PENALTY;
+  u->scores = dc_alloc_array(vocab->n, sizeof *u->scores);
+  if (u->scores == NULL) return dc_no_memory(err);
+  for (size_t i = 0; i < vocab->n; i++)
+    u->scores[i] = score_of(&vocab->pieces[i]);
   return dc_trie_of_kinds(&u->trie, vocab, 1u << DC_PIECE_NORMAL |
                                            1u << DC_PIECE_USER, err);
 }
@@ -44,16 +55,9 @@ bool dc_unigram_init (dc_unigram *u, const dc_vocab *vocab, int32_t unk,
    in ascending order, so a tie keeps the path whose last piece is longest. */
 static void relax (const place *from, place *to, float score, uint32_t size,
                    int32_t id) {
-  float sum = score + from->score;
-  if (to->size != 0 && !(sum > to->score)) return;
-  *to = (place){sum, size, 0, id};
-}
-
-
-/* User-defined symbols win by scoring 0 where all others are below. */
-static float score_of (const dc_unigram *u, int32_t id) {
-  const dc_piece *piece = &u->vocab->pieces[id];
-  return piece->kind == DC_PIECE_USER ? 0.0f : piece->score;
+  float sum = score + from->u.score;
+  if (to->size != 0 && !(sum > to->u.score)) return;
+  *to = (place){{sum}, size, id};
 }
 
 
@@ -69,7 +73,7 @@ static size_t relax_all (const dc_unigram *u, const char *s, size_t size,
     if (node == 0) break;
     int32_t id = u->trie.nodes[node].id;
     if (id < 0) continue;
-    relax(at, at + i + 1, score_of(u, id), (uint32_t)(i + 1), id);
+    relax(at, at + i + 1, u->scores[id], (uint32_t)(i + 1), id);
     covered = covered || i + 1 == width;
   }
   if (!covered) relax(at, at + width, u->unk_score, (uint32_t)width, u->unk);
@@ -77,10 +81,11 @@ static size_t relax_all (const dc_unigram *u, const char *s, size_t size,
 }
 
 
-/* From the end back: tells every place of the best path what comes next. */
+/* From the end back: tells every place of the best path what comes next, in
+   place of its score, which nobody needs any more. */
 static void link_path (place *places, size_t size) {
   for (size_t at = size; at > 0; at -= places[at].size)
-    places[at - places[at].size].next = places[at].size;
+    places[at - places[at].size].u.next = places[at].size;
 }
 
 
@@ -90,22 +95,23 @@ bool dc_unigram_cut (const dc_unigram *u, dc_encoding *e, size_t start,
   bool ok = true;
   if (size == 0) return true;
   const char *s = e->text.data + start;
-  place *places = dc_alloc_array(size + 1, sizeof *places);
+  place *places = dc_encoding_work(e, size + 1, sizeof *places);
   if (places == NULL) return dc_no_memory(err);
   for (size_t at = 0; at < size;)
     at += relax_all(u, s + at, size - at, places + at);
   link_path(places, size);
   for (size_t at = 0; ok && at < size;) {
-    size_t n = places[at].next;
-    ok = dc_encoding_add(e, (dc_span){start + at, n, places[at + n].id, false}, err);
+    size_t n = places[at].u.next;
+    dc_span piece = {.start = start + at, .size = n, .id = places[at + n].id};
+    ok = dc_encoding_add(e, piece, err);
     at += n;
   }
-  dc_free(places);
   return ok;
 }
 
 
 void dc_unigram_free (dc_unigram *u) {
   dc_trie_free(&u->trie);
+  dc_free(u->scores);
   *u = (dc_unigram){0};
 }

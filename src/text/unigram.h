@@ -12,8 +12,8 @@
 #include "text/trie.h"
 
 typedef struct dc_unigram {
-  const dc_vocab *vocab;  /* the owner's */
   dc_trie trie;           /* pieces that text can match */
+  float *scores;          /* [pieces], by id */
   int32_t unk;
   float unk_score;
 } dc_unigram;
