@@ -24,4 +24,6 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-}
   "$work/py/bin/python" bench/speed.py "$hf"
   echo
   "$work/py/bin/python" bench/tokenizers.py
+  echo
+  lua5.4 bench/processors.lua "$work/py/bin/python"
 } 2>"$work/errors" | tee -a bench/LOG.md

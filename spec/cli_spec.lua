@@ -38,6 +38,7 @@ describe("decant", function()
       -- functions, tables by id, and what options of their own say
       "on_token", "prefix_allowed_tokens_fn", "processors", "sequence_bias",
       "source_mask", "strategy", "threads", "batch_size",
+      "watermarking_config",
     }
     for _, field in ipairs(require "decant.cli.fields") do
       offered[#offered + 1] = field[1]

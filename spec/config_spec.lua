@@ -64,6 +64,14 @@ describe("a config", function()
       {{stop_strings = ""}, 'stop_strings is "", must be a text or a list of '
        .. "texts, none of them empty"},
       {{seed = 0.5}, "seed is 0.5, must be an integer"},
+      {{guidance_scale = 1 / 0},
+       "guidance_scale is inf, must be a finite number"},
+      {{negative_prompt_ids = {-1}, guidance_scale = 2},
+       "negative_prompt_ids is {-1}, must be a list of token ids or a list of "
+       .. "such lists"},
+      {{watermarking_config = 5}, "watermarking_config is 5, must be a table"},
+      {{watermarking_config = {bias = "2"}}, "watermarking_config is {...}, "
+       .. "its bias is 2, must be a finite number"},
     } do
       assert.equal("config: " .. case[2], message(config, case[1]))
     end
@@ -90,7 +98,9 @@ describe("a config", function()
       prefix_allowed_tokens_fn = fn, processors = {fn}, pad_token_id = 0,
       bos_token_id = 1, eos_token_id = {2, 3}, decoder_start_token_id = 0,
       on_token = fn, threads = 2, batch_size = 8, decoder_input_ids = {0, 5},
-      source_mask = {{1, 1, 0}, {1, 1, 1}}}
+      source_mask = {{1, 1, 0}, {1, 1, 1}}, guidance_scale = 1.5,
+      negative_prompt_ids = {{1, 2}, {3}},
+      watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"}}
     for _, name in ipairs(config.fields) do
       assert.is_not_nil(values[name], name)
     end

@@ -36,6 +36,7 @@ local function config_of(row, model)
   end
   config.negative_prompt_ids = row.negative_prompt_ids
   config.decoder_input_ids = row.decoder_input_ids
+  config.negative_prompt_ids = row.negative_prompt_ids
   if row.prefix_allowed then
     config.prefix_allowed_tokens_fn = function(_, index)
       return row.prefix_allowed[index]

@@ -74,6 +74,8 @@ local function long_difference(logits, case)
   end
 end
 
+local halves = {guidance_batched = true, guidance_dia = true}
+
 -- The arguments for row r (from 1) of n rows.
 local function arguments(case, r, n)
   local args = {}
@@ -98,7 +100,11 @@ end
 local function run_row(name, case, r)
   local scores = case.scores or {by_formula(case.scores_formula)}
   local logits = core.logits(numbers(scores[r]))
-  local processor = processors[name](arguments(case, r, #scores))
+  local args = arguments(case, r, #scores)
+  if halves[name] then  -- the second half of the rows is unconditional
+    args.unconditional = numbers(scores[#scores // 2 + r])
+  end
+  local processor = processors[name](args)
   assert.equal(logits, processor(logits, case.input_ids[r]))
   if case.scores_formula then return long_difference(logits, case) end
   return difference(logits, numbers(case.expected[r]), case.tie_dependent)
@@ -123,7 +129,8 @@ local counts = {
   encoder_no_repeat_ngram = 12, prefix_allowed = 10, min_length = 12,
   min_new_tokens = 12, forced_bos = 8, suppress_tokens = 8,
   begin_suppress_tokens = 8, exponential_decay = 12,
-  remove_invalid_values = 6, guidance = 10,
+  remove_invalid_values = 6, guidance = 10, guidance_batched = 6,
+  guidance_dia = 6, bark_eos = 6, watermark = 13,
 }
 
 describe("the processors of the reference file", function()
@@ -170,11 +177,29 @@ describe("the processors of the reference file", function()
     end
   end)
 
-  it("are all there but those of a later issue", function()
-    local known = 14
+  -- A case is a series of calls on one growing row: alone, where the first
+  -- call shows the prompt's length, and in a chain, which knows it.
+  it("agree with transformers in all 8 cases of synthid", function()
+    assert.equal(8, #cases.synthid)
+    for _, case in ipairs(cases.synthid) do
+      local alone = processors.synthid(case.args)
+      local prompt = case.calls[1].input_ids[1]
+      local chain = core.chain({alone}, prompt)
+      for _, call in ipairs(case.calls) do
+        local ids, scores = call.input_ids[1], numbers(call.scores[1])
+        local want = numbers(call.expected[1])
+        assert.is_nil(difference(alone(core.logits(scores), ids), want))
+        local new = table.move(ids, #prompt + 1, #ids, 1, {})
+        assert.is_nil(difference(chain(core.logits(scores), new), want))
+      end
+    end
+  end)
+
+  it("are all there", function()
+    local known = 14 + 8
     for _, count in pairs(counts) do known = known + count end
     assert.equal(377, total)
-    assert.equal(338, known)
+    assert.equal(377, known)
   end)
 end)
 
@@ -218,6 +243,18 @@ describe("a filter", function()
     local p = processors.top_k {top_k = 1, min_tokens_to_keep = 3}
     assert.equal(5, #allowed(p(uniform(5))))
     assert.same({2, 3, 4}, allowed(p(ramp(0, 4))))
+  end)
+
+  it("top_k finds any rank without a sort", function()
+    local list, sorted = {}, {}
+    for i = 1, 2000 do list[i] = (i * 7919) % 1500 - 700 end
+    table.move(list, 1, 2000, 1, sorted)
+    table.sort(sorted, function(a, b) return a > b end)
+    for _, k in ipairs {1, 255, 256, 257, 700, 701, 1999, 2000, 3000} do
+      local count, least = 0, sorted[math.min(k, 2000)]
+      for _, x in ipairs(list) do count = count + (x >= least and 1 or 0) end
+      assert.equal(count, processors.top_k(k)(core.logits(list)):allowed())
+    end
   end)
 
   it("top_p compares float32 sums (8, 9)", function()

@@ -127,7 +127,7 @@ describe("the Llama of stories260K", function()
   it("tells it on a text as well, to the end that its tokenizer knows",
      function()
     local whole <close> = assert(decant.load(path))
-    assert.equal(2, whole.config.generation.eos_token_id)
+    assert.same({2}, whole.config.generation.eos_token_id)
     local start = "Once upon a time"
     local text = whole:complete(start, {max_new_tokens = 90})
     assert.equal(known, (" " .. start .. text):sub(1, #known))

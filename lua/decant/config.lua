@@ -12,6 +12,7 @@
 -- What was set, by the caller or the model's file, is there under rawget;
 -- defaults come from the metatable.
 
+local core = require "decant.core"
 local nearest = require "decant.nearest"
 
 -- ---- types: a function(value) -> true, or false and the rule ----
@@ -132,6 +133,14 @@ local function functions(value)
   return is_list(value, callable), "must be a list of functions(logits, ids)"
 end
 
+-- The arguments of processors.watermark, or with keys those of synthid.
+local function watermark(value)
+  if type(value) ~= "table" then return false, "must be a table" end
+  local factory = value.keys and "synthid" or "watermark"
+  local fine, message = pcall(core.processors[factory], value)
+  return fine, not fine and "its " .. (message:match "%((.+)%)$" or message)
+end
+
 local function strategy(value)
   return type(value) == "string" or callable(value),
          "must be the name of a strategy or a function"
@@ -172,6 +181,8 @@ local types = {
   exponential_decay_length_penalty = decay, suppress_tokens = ids,
   begin_suppress_tokens = ids, sequence_bias = biases,
   prefix_allowed_tokens_fn = called, processors = functions,
+  guidance_scale = finite, negative_prompt_ids = rows,
+  watermarking_config = watermark,
   -- special tokens
   pad_token_id = id, bos_token_id = id, eos_token_id = id_or_ids,
   decoder_start_token_id = id,
@@ -246,6 +257,8 @@ local function wrong_pair(get)
   elseif groups > 1 and get "diversity_penalty" == 0 then
     return ("num_beam_groups is %d: diversity_penalty must be above 0")
            :format(groups)
+  elseif get "negative_prompt_ids" and not get "guidance_scale" then
+    return "negative_prompt_ids has no effect without guidance_scale"
   elseif sequences > beams and (beams > 1 or not sampling) then
     return ("num_return_sequences is %d, must be at most num_beams, which "
             .. "is %d (only sampling without beams gives more)")

@@ -91,7 +91,7 @@ end
 local function job(run, task)
   local model, item = run.model, task.item
   return function()
-    local opts, state = row.new(run, item, task.number)
+    local opts, state <close> = row.new(run, item, task.number)
     local timeline <close> = session.new(model.core:rows(1, item.source),
                                          model.engine, model.config, model)
     item.waiting = item.waiting - 1

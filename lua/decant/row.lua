@@ -51,7 +51,19 @@ local function criteria(run, config, new_tokens)
 end
 
 
-local function processor_chain(config, item, longest)
+-- Opens a session on nothing, which ends with the row; nil where the model has
+-- none such.
+local function opener(model, state)
+  return model.kind == "causal" and function()
+    local opened = model:session()
+    state.opened[#state.opened + 1] = opened
+    return opened
+  end or nil
+end
+
+
+local function processor_chain(run, item, state, longest, rng)
+  local config, model = run.config, run.model
   local list = processors.from_config(config, {
     prompt_length = #item.prompt,
     encoder_ids = item.encoder_ids,
@@ -59,8 +71,10 @@ local function processor_chain(config, item, longest)
     eos = ids_of(config.eos_token_id),
     max_length = longest,
     batch_index = item.index,
+    session = opener(model, state),
+    vocab = model.config.vocab,
   })
-  return core.chain(list, item.prompt)
+  return core.chain(list, item.prompt, rng)
 end
 
 
@@ -79,24 +93,34 @@ local function listener(run, item, state)
 end
 
 
+local State = {}
+
+function State:__close()
+  for _, session in ipairs(self.opened) do session:close() end
+end
+
+
 -- opts for the strategy and the state in which the row is followed:
 --   state.score     sum of the log-probabilities of emitted tokens, each under
 --                   the logits that were processed last
 --   state.reason    what `stop` said last
 --   state.cancelled on_token returned false
+-- The state is to be closed at the end of the row: processors may have opened
+-- sessions.
 -- `number` is the row's place among all rows of the call: it keys the draws.
 function row.new(run, item, number)
   local config, model = run.config, run.model
-  local state = {score = 0, emitted = 0}
+  local state = setmetatable({score = 0, emitted = 0, opened = {}}, State)
   local longest = longest_row(config, item, model.config.context)
-  local chain = processor_chain(config, item, longest)
+  local rng = core.rng(run.seed):row(number)
+  local chain = processor_chain(run, item, state, longest, rng)
   local judge = criteria(run, config, longest - #item.prompt)
   local tell = listener(run, item, state)
   local opts = {
     complete = true, model = model, tokenizer = model.tokenizer,
     encoder_ids = item.encoder_ids,
     max_length = longest, max_new_tokens = longest - #item.prompt,
-    rng = core.rng(run.seed):row(number),
+    rng = rng,
   }
   function opts.process(logits, ids)
     chain(logits, ids)

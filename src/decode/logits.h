@@ -66,6 +66,21 @@ bool dc_logits_typical (const dc_logits *row, float mass, size_t keep,
    keeps what stays within h times the total; the best always. */
 bool dc_logits_top_h (const dc_logits *row, double h, dc_error *err);
 
+/* Bans what is more than n standard deviations of the allowed logits below the
+   highest. */
+bool dc_logits_top_n_sigma (const dc_logits *row, float n, dc_error *err);
+
+/* Exclude top choices: of the tokens of probability t or more only the least
+   probable stays, unless fewer than `keep` would be left in all. */
+bool dc_logits_xtc (const dc_logits *row, float t, size_t keep,
+                    dc_error *err);
+
+/* Temperature low + (high - low) * (entropy / log(allowed tokens))^exponent.
+   At 0 the best token alone stays. */
+bool dc_logits_dynamic_temperature (const dc_logits *row, double low,
+                                    double high, double exponent,
+                                    dc_error *err);
+
 /* Bans probabilities below e; eta: below min(e, sqrt(e) exp(-entropy)). What
    scores at least as high as the keep-th best stays. */
 bool dc_logits_epsilon (const dc_logits *row, float e, size_t keep,
@@ -81,10 +96,15 @@ void dc_logits_penalize (const dc_logits *row, float p, const int32_t *ids,
 /* Bans all but `ids` (all of them in the vocabulary). */
 void dc_logits_keep (const dc_logits *row, const int32_t *ids, size_t n_ids);
 
-/* Classifier-free guidance: x = u + scale * (x - u) on the log-probabilities
-   of both; `other` is u's row and is changed. Where one of the two is banned
-   x stays. */
+/* Classifier-free guidance: x = u + scale * (x - u), u being `other` (which
+   is changed). Where one of the two is banned x stays. */
+typedef enum dc_guidance {
+  DC_GUIDE_LOG_PROBABILITIES,  /* on the log-probabilities of both */
+  DC_GUIDE_LOGITS,             /* on the logits as they are */
+  DC_GUIDE_BEYOND              /* on them: x + scale * (x - u) */
+} dc_guidance;
+
 bool dc_logits_guide (const dc_logits *row, float *other, float scale,
-                      dc_error *err);
+                      dc_guidance how, dc_error *err);
 
 #endif

@@ -9,7 +9,8 @@
 **   logits:temperature(t)  :top_k(k [, keep])  :top_p(p [, keep])
 **         :min_p(p [, keep])  :typical(mass [, keep])
 **         :repetition_penalty(p, ids)  :bias{[id] = b}  :suppress{ids}
-**         :keep{ids}  :softmax()  :log_softmax()  :guide(other, scale)
+**         :keep{ids}  :softmax()  :log_softmax()
+**         :guide(other, scale [, "log_probabilities" | "logits" | "beyond"])
 **
 ** Questions:
 **   logits:argmax()         -> id
@@ -64,12 +65,19 @@ float *dc_check_logits (lua_State *L, int arg, size_t *n) {
 static const char scratch_key;  /* its address names the registry's slot */
 
 dc_logits dc_logits_row (lua_State *L, float *x, size_t n) {
-  size_t size = 2 * sizeof(float) + sizeof(int32_t);
+  return dc_logits_row_beside(L, x, n, 0);
+}
+
+
+dc_logits dc_logits_row_beside (lua_State *L, float *x, size_t n,
+                                size_t n_ids) {
+  size_t size = 2 * n * sizeof(float) +
+                (n > n_ids ? n : n_ids) * sizeof(int32_t);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
   char *block = lua_touserdata(L, -1);
-  if (block == NULL || lua_rawlen(L, -1) < n * size) {
+  if (block == NULL || lua_rawlen(L, -1) < size) {
     lua_pop(L, 1);
-    block = lua_newuserdatauv(L, n * size, 0);
+    block = lua_newuserdatauv(L, size, 0);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
   }
@@ -253,6 +261,9 @@ static int row_guide (lua_State *L) {
   dc_check_logits(L, 1, &n);
   float *given = dc_check_logits(L, 2, &n_given);
   float scale = (float)dc_check_finite(L, 3);
+  static const char *const names[] = {"log_probabilities", "logits", "beyond",
+                                      NULL};
+  dc_guidance how = (dc_guidance)luaL_checkoption(L, 4, names[0], names);
   if (n_given != n)
     luaL_argerror(L, 2, lua_pushfstring(L, "has %I logits, must have %I",
                                         (LUAI_UACINT)n_given,
@@ -260,7 +271,8 @@ static int row_guide (lua_State *L) {
   float *other = dc_push_scratch(L, n, sizeof *other);
   dc_logits row = check_row(L);
   memcpy(other, given, n * sizeof *other);
-  return self_or_raise(L, dc_logits_guide(&row, other, scale, &err), &err);
+  return self_or_raise(L, dc_logits_guide(&row, other, scale, how, &err),
+                       &err);
 }
 
 

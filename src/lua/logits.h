@@ -22,6 +22,10 @@ float *dc_test_logits (lua_State *L, int index, size_t *n);
    the state and is good until the next call of Lua code. Pushes nothing. */
 dc_logits dc_logits_row (lua_State *L, float *x, size_t n);
 
+/* The same with a scratch of ids that has room for n_ids, too. */
+dc_logits dc_logits_row_beside (lua_State *L, float *x, size_t n,
+                                size_t n_ids);
+
 /* The Rng at argument `arg`, else an error. */
 dc_rng *dc_check_rng (lua_State *L, int arg);
 

@@ -3,306 +3,80 @@
 **
 **   core.processors.NAME(main)        -> Processor, e.g. top_p(0.9)
 **   core.processors.NAME{name = ...}  -> Processor, all arguments by name
-**   processor(logits [, ids])         -> logits, edited in place; ids: the
-**                                        row so far, prompt included
+**   processor(logits [, ids [, prompt [, rng]]])  -> logits, edited in place;
+**                                        ids: the row so far; prompt: how many
+**                                        of them stand before the new tokens;
+**                                        rng: seed and row, for what draws
 **   processor.kind                    -> "top_p"
 **   core.processor_kind(value)        -> the same; nil if it is no Processor
+**   core.watermark_green(watermark, vocab, ids, id)  -> boolean
 **
-** Names, types, ranges and defaults of the arguments come from the table of
-** kinds in decode/processors.c. Lists are copied; the copies are held by the
-** table in the user value.
+** A few kinds learn from the row (decode/surprise.c). Their metamethod
+** __fresh gives the same processor for another row; chain.c asks for it.
 */
-#include "lua/processor.h"
-
-#include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
-#include "base/size.h"
 #include "lua/logits.h"
-
-/* Where argument `param` of a factory stands: its value is at `index`; the
-   processor under construction at `object`. */
-typedef struct slot {
-  const dc_param *param;
-  dc_processor *processor;
-  int index, object;
-} slot;
+#include "lua/processor.h"
 
 
-static void *field_of (const slot *s) {
-  return (char *)s->processor + s->param->offset;
+/* The processor is there, with its metatable, before it is filled: its state
+   is zeroed, and what it must free is freed with it. */
+static dc_processor *push_processor (lua_State *L, const dc_kind *kind) {
+  size_t state = kind->memory != NULL ? kind->memory->state_size : 0;
+  dc_processor *p = lua_newuserdatauv(L, sizeof *p + state, 1);
+  memset(p, 0, sizeof *p + state);
+  p->kind = kind;
+  p->state = p + 1;
+  luaL_setmetatable(L, DC_LUA_PROCESSOR);
+  return p;
 }
 
 
-static void refuse (lua_State *L, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  const char *message = lua_pushvfstring(L, format, args);
-  va_end(args);
-  luaL_argerror(L, 1, message);
-}
-
-
-/* ---- numbers ---- */
-
-static bool in_range (double x, const dc_range *r) {
-  return (r->min_open ? x > r->min : x >= r->min) &&
-         (r->max_open ? x < r->max : x <= r->max);
-}
-
-
-/* A threshold acts as a float: it must be in range as one, too. */
-static void read_number (lua_State *L, const slot *s) {
-  double x = lua_tonumber(L, s->index);
-  const dc_range *range = s->param->range;
-  if (lua_type(L, s->index) != LUA_TNUMBER || !in_range(x, range) ||
-      !in_range((float)x, range))
-    refuse(L, "%s is %s, must be %s", s->param->name,
-           luaL_tolstring(L, s->index, NULL), range->rule);
-  *(double *)field_of(s) = x;
-}
-
-
-static void read_count (lua_State *L, const slot *s) {
-  int is_integer;
-  lua_Integer n = lua_tointegerx(L, s->index, &is_integer);
-  if (!is_integer || lua_type(L, s->index) != LUA_TNUMBER ||
-      !in_range((double)n, s->param->range))
-    refuse(L, "%s is %s, must be %s", s->param->name,
-           luaL_tolstring(L, s->index, NULL), s->param->range->rule);
-  *(size_t *)field_of(s) = (size_t)n;
-}
-
-
-/* ---- lists ---- */
-
-/* Memory that lives as long as the processor. Pushes nothing. */
-static void *keep_block (lua_State *L, const slot *s, size_t count,
-                         size_t size) {
-  lua_getiuservalue(L, s->object, 1);
-  void *block = dc_push_scratch(L, count, size);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  lua_pop(L, 1);
-  return block;
-}
-
-
-/* The length of the list at `index`; it must have no holes and no other
-   keys. `name` says what it is, for messages. */
-static size_t check_list (lua_State *L, int index, const char *name) {
-  if (lua_type(L, index) != LUA_TTABLE)
-    refuse(L, "%s is a %s, must be a list", name, luaL_typename(L, index));
-  size_t n = lua_rawlen(L, index), keys = 0;
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) keys++;
-  if (keys != n) refuse(L, "%s: the list has a hole or a key that is no "
-                        "position", name);
-  return n;
-}
-
-
-/* The id on top of the stack, popped. */
-static int32_t take_id (lua_State *L, const char *name, size_t position) {
-  int is_integer;
-  lua_Integer id = lua_tointegerx(L, -1, &is_integer);
-  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || id < 0 ||
-      id > INT32_MAX)
-    refuse(L, "%s[%I] is %s, must be a token id (an integer from 0)", name,
-           (LUAI_UACINT)position, luaL_tolstring(L, -1, NULL));
-  lua_pop(L, 1);
-  return (int32_t)id;
-}
-
-
-static void copy_ids (lua_State *L, int index, const char *name, size_t n,
-                      int32_t *out) {
-  for (size_t i = 0; i < n; i++) {
-    lua_rawgeti(L, index, (lua_Integer)i + 1);
-    out[i] = take_id(L, name, i + 1);
-  }
-}
-
-
-/* Lists are measured, then read; a finaliser may write to them between. */
-static void refuse_change (lua_State *L, const slot *s) {
-  refuse(L, "%s was changed while it was read", s->param->name);
-}
-
-
-/* A list of ids, or one id. */
-static void read_ids (lua_State *L, const slot *s) {
-  bool one = lua_type(L, s->index) == LUA_TNUMBER;
-  const char *name = s->param->name;
-  size_t n = one ? 1 : check_list(L, s->index, name);
-  if (n == 0 && s->param->required) refuse(L, "%s is empty", name);
-  int32_t *ids = keep_block(L, s, n, sizeof *ids);
-  if (one) {
-    lua_pushvalue(L, s->index);
-    ids[0] = take_id(L, name, 1);
-  } else {
-    copy_ids(L, s->index, name, n, ids);
-  }
-  *(dc_id_list *)field_of(s) = (dc_id_list){ids, n};
-}
-
-
-/* Pushes word i of the list at s->index: the list itself or, for biases, the
-   first of its pair, whose second is *bias. Returns its length. */
-static size_t push_word (lua_State *L, const slot *s, size_t i, float *bias) {
-  const char *name = lua_pushfstring(L, "%s[%I]", s->param->name,
-                                     (LUAI_UACINT)i + 1);
-  lua_rawgeti(L, s->index, (lua_Integer)i + 1);
-  *bias = -INFINITY;
-  if (s->param->type == DC_PARAM_BIASES) {
-    if (check_list(L, lua_absindex(L, -1), name) != 2)
-      refuse(L, "%s must be a pair of a list of ids and a number", name);
-    lua_rawgeti(L, -1, 2);
-    double b = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || isnan(b) || b == INFINITY)
-      refuse(L, "%s: the bias is %s, must be a number below infinity", name,
-             luaL_tolstring(L, -1, NULL));
-    *bias = (float)b;
-    lua_pop(L, 1);
-    lua_rawgeti(L, -1, 1);
-    lua_remove(L, -2);
-  }
-  size_t n = check_list(L, lua_absindex(L, -1), name);
-  if (n == 0) refuse(L, "%s is empty", name);
-  lua_remove(L, -2);  /* the name */
-  return n;
-}
-
-
-static void read_words (lua_State *L, const slot *s) {
-  size_t n = check_list(L, s->index, s->param->name), total = 0;
-  if (n == 0) refuse(L, "%s is empty", s->param->name);
-  size_t *ends = keep_block(L, s, n, sizeof *ends);
-  float *bias = keep_block(L, s, n, sizeof *bias);
-  for (size_t i = 0; i < n; i++) {
-    size_t length = push_word(L, s, i, &bias[i]);
-    if (!dc_size_add(total, length, &total)) luaL_error(L, "too many ids");
-    ends[i] = total;
-    lua_pop(L, 1);
-  }
-  int32_t *ids = keep_block(L, s, total, sizeof *ids);
-  for (size_t i = 0; i < n; i++) {
-    size_t start = i > 0 ? ends[i - 1] : 0;
-    size_t length = push_word(L, s, i, &bias[i]);
-    if (length != ends[i] - start) refuse_change(L, s);
-    const char *name = lua_pushfstring(L, "%s[%I]", s->param->name,
-                                       (LUAI_UACINT)i + 1);
-    copy_ids(L, lua_absindex(L, -2), name, length, ids + start);
-    lua_pop(L, 2);
-  }
-  *(dc_biases *)field_of(s) = (dc_biases){ids, ends, bias, n};
-}
-
-
-/* {[id] = bias} */
-static void read_bias_map (lua_State *L, const slot *s) {
-  const char *name = s->param->name;
-  if (lua_type(L, s->index) != LUA_TTABLE)
-    refuse(L, "%s is a %s, must be a table of biases by id", name,
-           luaL_typename(L, s->index));
-  size_t n = 0;
-  for (lua_pushnil(L); lua_next(L, s->index); lua_pop(L, 1)) n++;
-  if (n == 0) refuse(L, "%s is empty", name);
-  int32_t *ids = keep_block(L, s, n, sizeof *ids);
-  size_t *ends = keep_block(L, s, n, sizeof *ends), i = 0;
-  float *bias = keep_block(L, s, n, sizeof *bias);
-  for (lua_pushnil(L); lua_next(L, s->index); i++) {
-    if (i == n) refuse_change(L, s);
-    double b = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || isnan(b) || b == INFINITY)
-      refuse(L, "%s: the bias of id %s is %s, must be a number below "
-             "infinity", name, luaL_tolstring(L, -2, NULL),
-             luaL_tolstring(L, -2, NULL));
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    ids[i] = take_id(L, name, i + 1);
-    bias[i] = (float)b;
-    ends[i] = i + 1;
-  }
-  if (i != n) refuse_change(L, s);
-  *(dc_biases *)field_of(s) = (dc_biases){ids, ends, bias, n};
-}
-
-
-/* ---- building ---- */
-
-static void read_param (lua_State *L, const slot *s) {
-  switch (s->param->type) {
-    case DC_PARAM_NUMBER: read_number(L, s); break;
-    case DC_PARAM_COUNT: read_count(L, s); break;
-    case DC_PARAM_IDS: read_ids(L, s); break;
-    case DC_PARAM_WORDS: case DC_PARAM_BIASES: read_words(L, s); break;
-    case DC_PARAM_BIAS_MAP: read_bias_map(L, s); break;
-  }
-}
-
-
-/* What an argument is when the caller does not give it. */
-static void default_param (lua_State *L, const slot *s) {
-  const dc_param *param = s->param;
-  bool is_count = param->type == DC_PARAM_COUNT;
-  if (param->required ||
-      ((is_count || param->type == DC_PARAM_NUMBER) && param->fallback < 0))
-    refuse(L, "%s is missing", param->name);
-  if (is_count) *(size_t *)field_of(s) = (size_t)param->fallback;
-}
-
-
-/* The factory's argument is a table of named arguments: it has a string as a
-   key, or is empty and the main argument is no list. */
-static bool is_named (lua_State *L, const dc_kind *kind) {
-  if (lua_type(L, 1) != LUA_TTABLE) return false;
-  bool named = false, empty = true;
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    empty = false;
-    named |= lua_type(L, -2) == LUA_TSTRING;
-  }
-  dc_param_type main = kind->params[0].type;
-  bool list = kind->params[0].name != NULL && main != DC_PARAM_NUMBER &&
-              main != DC_PARAM_COUNT;
-  return named || (empty && !list);
-}
-
-
-static void check_names (lua_State *L, const dc_kind *kind) {
-  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
-    const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
-                                                      : NULL;
-    if (name == NULL || dc_kind_param(kind, name) == NULL)
-      refuse(L, "unknown argument '%s'", luaL_tolstring(L, -2, NULL));
-  }
+static void make_table (lua_State *L, dc_processor *p, int object) {
+  const dc_memory *memory = p->kind->memory;
+  size_t n = memory != NULL && memory->fill != NULL
+               ? memory->table_size(p) : 0;
+  if (n == 0) return;
+  int32_t *table = dc_keep_block(L, object, n, sizeof *table);
+  memory->fill(p, table);
+  p->table = table;
 }
 
 
 static int build (lua_State *L) {
   const dc_kind *kind = lua_touserdata(L, lua_upvalueindex(1));
   lua_settop(L, 1);
-  dc_processor *p = lua_newuserdatauv(L, sizeof *p, 1);
-  memset(p, 0, sizeof *p);
-  p->kind = kind;
+  dc_processor *p = push_processor(L, kind);
   lua_newtable(L);
   lua_setiuservalue(L, 2, 1);
-  bool named = is_named(L, kind), given = !lua_isnil(L, 1);
-  if (named) check_names(L, kind);
-  if (kind->params[0].name == NULL && given && !named)
-    refuse(L, "%s takes no argument", kind->name);
-  for (const dc_param *param = kind->params; param->name != NULL; param++) {
-    slot s = {param, p, 3, 2};
-    if (named)
-      lua_getfield(L, 1, param->name);
-    else if (param == kind->params)
-      lua_pushvalue(L, 1);
-    else
-      lua_pushnil(L);
-    if (lua_isnil(L, 3)) default_param(L, &s); else read_param(L, &s);
-    lua_settop(L, 2);
-  }
-  luaL_setmetatable(L, DC_LUA_PROCESSOR);
+  dc_read_params(L, p, 2);
+  make_table(L, p, 2);
   return 1;
+}
+
+
+/* A processor for another row: itself, unless it keeps a state. */
+static int processor_fresh (lua_State *L) {
+  const dc_processor *p = luaL_checkudata(L, 1, DC_LUA_PROCESSOR);
+  lua_settop(L, 1);
+  if (p->kind->memory == NULL || p->kind->memory->state_size == 0) return 1;
+  dc_processor *copy = push_processor(L, p->kind);
+  void *state = copy->state;
+  *copy = *p;
+  copy->state = state;
+  lua_getiuservalue(L, 1, 1);
+  lua_setiuservalue(L, 2, 1);
+  return 1;
+}
+
+
+static int processor_gc (lua_State *L) {
+  dc_processor *p = luaL_checkudata(L, 1, DC_LUA_PROCESSOR);
+  const dc_memory *memory = p->kind->memory;
+  if (memory != NULL && memory->clear != NULL) memory->clear(p->state);
+  if (memory != NULL) memset(p->state, 0, memory->state_size);
+  return 0;
 }
 
 
@@ -314,10 +88,9 @@ const dc_processor *dc_test_processor (lua_State *L, int index) {
 
 
 void dc_run_processor (lua_State *L, const dc_processor *p, int place,
-                       float *x, size_t n, const int32_t *ids, size_t n_ids) {
+                       const dc_step *step) {
   dc_error err;
-  dc_step step = {dc_logits_row(L, x, n), ids, n_ids};
-  if (dc_processor_apply(p, &step, &err)) return;
+  if (dc_processor_apply(p, step, &err)) return;
   if (place == 0) luaL_error(L, "%s: %s", p->kind->name, err.text);
   luaL_error(L, "processor %d (%s): %s", place, p->kind->name, err.text);
 }
@@ -334,12 +107,17 @@ void dc_check_called (lua_State *L, int self) {
 
 static int processor_call (lua_State *L) {
   const dc_processor *p = luaL_checkudata(L, 1, DC_LUA_PROCESSOR);
-  size_t n, n_ids = 0;
-  const int32_t *ids = NULL;
+  size_t n;
+  dc_step step = {.prompt = DC_NO_PROMPT};
   dc_check_called(L, 1);
-  if (!lua_isnoneornil(L, 3)) ids = dc_check_ids(L, 3, 2, 0, &n_ids);
+  if (!lua_isnoneornil(L, 5)) step.rng = dc_check_rng(L, 5);
+  if (!lua_isnoneornil(L, 4))
+    step.prompt = (size_t)dc_check_range(L, 4, 0, INT32_MAX);
+  if (!lua_isnoneornil(L, 3))
+    step.ids = dc_check_ids(L, 3, 2, 0, &step.n_ids);
   float *x = dc_check_logits(L, 2, &n);
-  dc_run_processor(L, p, 0, x, n, ids, n_ids);
+  step.logits = dc_logits_row_beside(L, x, n, step.n_ids);
+  dc_run_processor(L, p, 0, &step);
   lua_settop(L, 2);
   return 1;
 }
@@ -362,6 +140,22 @@ static int processor_kind (lua_State *L) {
 }
 
 
+/* core.watermark_green(watermark, vocab, ids, id) -> whether the watermark
+   makes `id` green behind `ids` */
+static int watermark_green (lua_State *L) {
+  size_t n_ids;
+  const dc_processor *p = dc_test_processor(L, 1);
+  luaL_argcheck(L, p != NULL && !strcmp(p->kind->name, "watermark"), 1,
+                "is no watermark");
+  lua_Integer vocab = dc_check_range(L, 2, 1, INT32_MAX);
+  const int32_t *ids = dc_check_ids(L, 3, 3, (size_t)vocab, &n_ids);
+  lua_Integer id = dc_check_range(L, 4, 0, vocab - 1);
+  lua_pushboolean(L, dc_watermark_is_green(p, (size_t)vocab, ids, n_ids,
+                                           (int32_t)id));
+  return 1;
+}
+
+
 static int processor_tostring (lua_State *L) {
   const dc_processor *p = luaL_checkudata(L, 1, DC_LUA_PROCESSOR);
   lua_pushfstring(L, "decant.Processor: %s", p->kind->name);
@@ -372,7 +166,8 @@ static int processor_tostring (lua_State *L) {
 void dc_open_processor (lua_State *L) {
   static const luaL_Reg metamethods[] = {
     {"__call", processor_call}, {"__index", processor_index},
-    {"__tostring", processor_tostring}, {NULL, NULL}
+    {"__tostring", processor_tostring}, {"__fresh", processor_fresh},
+    {"__gc", processor_gc}, {NULL, NULL}
   };
   luaL_newmetatable(L, DC_LUA_PROCESSOR);
   luaL_setfuncs(L, metamethods, 0);
@@ -386,5 +181,7 @@ void dc_open_processor (lua_State *L) {
   lua_setfield(L, -2, "processors");
   lua_pushcfunction(L, processor_kind);
   lua_setfield(L, -2, "processor_kind");
+  lua_pushcfunction(L, watermark_green);
+  lua_setfield(L, -2, "watermark_green");
   dc_open_chain(L);
 }

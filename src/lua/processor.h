@@ -10,10 +10,17 @@
 /* The processor at `index`; NULL if the value is something else. */
 const dc_processor *dc_test_processor (lua_State *L, int index);
 
-/* Applies it to the Logits x[n] with the row's ids; raises what goes wrong,
-   naming the kind and, unless it is 0, the place in a chain. */
+/* Applies it; raises what goes wrong, naming the kind and, unless it is 0, the
+   place in a chain. */
 void dc_run_processor (lua_State *L, const dc_processor *p, int place,
-                       float *x, size_t n, const int32_t *ids, size_t n_ids);
+                       const dc_step *step);
+
+/* Reads the argument of a factory, which is at index 1, into p, which is at
+   index `object`. Pushes nothing. */
+void dc_read_params (lua_State *L, dc_processor *p, int object);
+
+/* Memory that lives as long as the processor at `object`. Pushes nothing. */
+void *dc_keep_block (lua_State *L, int object, size_t count, size_t size);
 
 /* For __call metamethods of (self, logits, ...), where the caller's first
    argument is the second on the stack: the Logits, else an error. */

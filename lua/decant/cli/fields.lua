@@ -1,7 +1,7 @@
 -- fields.lua: the config fields that a command line can say: the name with
 -- dashes instead of underscores, its kind (see options.lua) and a line of
 -- help. Fields that hold functions or tables by id (processors, on_token,
--- sequence_bias) are for Lua.
+-- sequence_bias, watermarking_config) are for Lua.
 
 return {
   {"max_length", "integer", "longest result in tokens, start included"},
@@ -39,6 +39,8 @@ return {
   {"renormalize_logits", "boolean", "log-probabilities after the processors"},
   {"exponential_decay_length_penalty", "numbers", "START,FACTOR: ever more "
                                                    .. "for the end"},
+  {"guidance_scale", "number", "away from the scores without the prompt"},
+  {"negative_prompt_ids", "ids", "the prompt to be guided away from"},
   {"decoder_input_ids", "ids", "tokens that the result begins with"},
   {"decoder_start_token_id", "integer", "the token before the first"},
   {"bos_token_id", "integer", "another start token"},
