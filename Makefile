@@ -78,10 +78,11 @@ test: all
 
 # luacheck; then every C file again, with warnings as errors.
 check:
-	luacheck -q lua spec examples bin/decant
+	luacheck -q lua spec examples bench bin/decant
 	$(MAKE) BUILD=build-check EXTRA=-Werror all
 	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -I"$(LUA_INCDIR)" \
 	  spec/support/host.c
+	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -Isrc bench/loops.c
 
 # Leaks count too; the report of one fails the run. (With any optimisation the
 # compiler takes minutes for the instrumented kernels. initial-exec: the leak
@@ -103,6 +104,13 @@ fuzz: all
 	  EXTRA="-fsanitize=fuzzer-no-link,address,undefined \
 	  -fno-sanitize-recover=undefined" all
 	spec/fuzz/run.sh $(TIME) $(TARGETS)
+
+# The loops of the strategies in C, for bench/loops.lua.
+$(BUILD)/bench/loops: bench/loops.c $(CORE)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(BASE) $(OMP_$(OPENMP)) -o $@ bench/loops.c \
+	  $(filter-out $(BUILD)/lua/%,$(OBJECTS)) $(OMP_$(OPENMP)) \
+	  -Wl,--wrap=aligned_alloc -lpthread -lm
 
 bench: all
 	@test -f bench/run.sh || { echo "no bench/run.sh here"; exit 1; }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh [HF_DIR]: speed of the bundled model beside transformers and
-# CTranslate2; the table goes to the screen and to the end of bench/LOG.md.
+# CTranslate2, and of the strategies in Lua beside the same loops in C; the
+# tables go to the screen and to the end of bench/LOG.md.
 # Python packages go into a virtual environment in build/bench.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,4 +27,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-}
   "$work/py/bin/python" bench/tokenizers.py
   echo
   lua5.4 bench/processors.lua "$work/py/bin/python"
+  echo
+  make -s build/bench/loops
+  lua5.4 bench/loops.lua
 } 2>"$work/errors" | tee -a bench/LOG.md

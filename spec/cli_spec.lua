@@ -37,7 +37,8 @@ describe("decant", function()
     local offered = {
       -- functions, tables by id, and what options of their own say
       "on_token", "prefix_allowed_tokens_fn", "processors", "sequence_bias",
-      "source_mask", "strategy", "threads", "batch_size",
+      "source_mask", "strategy", "threads", "batch_size", "stopping_criteria",
+      "logprobs", "top_logprobs", "output_attentions",
       "watermarking_config",
     }
     for _, field in ipairs(require "decant.cli.fields") do

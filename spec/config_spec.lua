@@ -56,9 +56,11 @@ describe("a config", function()
       {{bad_words_ids = {1, 2}}, "bad_words_ids is {1, 2}, must be a list of "
        .. "lists of token ids, none of them empty"},
       {{suppress_tokens = {1, -1}},
-       "suppress_tokens is {1, -1}, must be a list of token ids"},
+       "suppress_tokens is {1, -1}, must be a list of token ids that is not "
+       .. "empty"},
       {{suppress_tokens = {1, nil, 2}},
-       "suppress_tokens is {1, nil, 2}, must be a list of token ids"},
+       "suppress_tokens is {1, nil, 2}, must be a list of token ids that is "
+       .. "not empty"},
       {{processors = {5}},
        "processors is {5}, must be a list of functions(logits, ids)"},
       {{stop_strings = ""}, 'stop_strings is "", must be a text or a list of '
@@ -93,13 +95,14 @@ describe("a config", function()
       encoder_no_repeat_ngram_size = 2, bad_words_ids = {{1}, {2, 3}},
       renormalize_logits = true, forced_bos_token_id = 1,
       forced_eos_token_id = {1, 2}, remove_invalid_values = true,
-      exponential_decay_length_penalty = {5, 1.5}, suppress_tokens = {1},
+      exponential_decay_length_penalty = {5, 1.5}, suppress_tokens = {5},
       begin_suppress_tokens = {1}, sequence_bias = {{{1, 2}, -0.5}},
       prefix_allowed_tokens_fn = fn, processors = {fn}, pad_token_id = 0,
       bos_token_id = 1, eos_token_id = {2, 3}, decoder_start_token_id = 0,
       on_token = fn, threads = 2, batch_size = 8, decoder_input_ids = {0, 5},
-      source_mask = {{1, 1, 0}, {1, 1, 1}}, guidance_scale = 1.5,
-      negative_prompt_ids = {{1, 2}, {3}},
+      source_mask = {{1, 1, 0}, {1, 1, 1}}, stopping_criteria = {fn},
+      top_logprobs = 5, logprobs = true, output_attentions = true,
+      guidance_scale = 1.5, negative_prompt_ids = {{1, 2}, {3}},
       watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"}}
     for _, name in ipairs(config.fields) do
       assert.is_not_nil(values[name], name)
@@ -131,6 +134,97 @@ describe("a config", function()
     end
     assert.equal(3, config {num_return_sequences = 3, do_sample = true}
                     .num_return_sequences)
+  end)
+
+  it("refuses what the chosen mode makes nothing of", function()
+    for _, case in ipairs {
+      {{temperature = 0.5},
+       "temperature is 0.5, but has no effect without do_sample = true"},
+      {{top_k = 5, strategy = "greedy"},
+       "top_k is 5, but has no effect without do_sample = true"},
+      {{top_p = 0.9, num_beams = 4},
+       "top_p is 0.9, but has no effect without do_sample = true"},
+      {{length_penalty = 0.5},
+       "length_penalty is 0.5, but has no effect without num_beams above 1"},
+      {{early_stopping = "never", do_sample = true}, "early_stopping is "
+       .. "never, but has no effect without num_beams above 1"},
+      {{diversity_penalty = 1, num_beams = 2}, "diversity_penalty is 1, but "
+       .. "has no effect without num_beam_groups above 1"},
+    } do
+      assert.equal("config: " .. case[2], message(config.merge, case[1]))
+    end
+  end)
+
+  it("lets stand what acts, changes nothing, or may act", function()
+    for _, fine in ipairs {
+      {temperature = 0.5, do_sample = true}, {temperature = 1}, {top_k = 0},
+      {typical_p = 1}, {early_stopping = false}, {early_stopping = true},
+      {length_penalty = 2.0, num_beams = 2}, {temperature = false}, {seed = 5},
+      {length_penalty = 2.0, strategy = "beam", num_beams = 1},
+      {temperature = 0.5, strategy = function() end},
+      {temperature = 0.5, strategy = "mine"},
+    } do
+      assert.is_table(config.merge(fine))
+    end
+    local file = {temperature = 0.5, length_penalty = 2.0, top_k = 50}
+    assert.is_table(config.merge({}, file))
+    file.do_sample, file.num_beams = true, 4
+    assert.is_table(config.merge({top_p = 0.5, early_stopping = "never"}, file))
+    assert.is_false(pcall(config.merge, {top_p = 0.5, do_sample = false}, file))
+  end)
+
+  it("refuses a strategy's name beside the opposite", function()
+    for _, case in ipairs {
+      {{strategy = "greedy", do_sample = true},
+       'strategy "greedy" and do_sample = true exclude each other'},
+      {{strategy = "sample", num_beams = 2},
+       'strategy "sample" and num_beams = 2 exclude each other'},
+      {{strategy = "sample", do_sample = false},
+       'strategy "sample" and do_sample = false exclude each other'},
+    } do
+      assert.equal("config: " .. case[2], message(config.merge, case[1]))
+    end
+  end)
+
+  it("refuses to force what is banned", function()
+    assert.equal("config: forced_eos_token_id is 7, which suppress_tokens bans",
+                 message(config.merge, {forced_eos_token_id = {5, 7},
+                                        suppress_tokens = {6, 7}}))
+  end)
+
+  it("knows no id beyond the vocabulary", function()
+    for _, case in ipairs {
+      {{eos_token_id = {2, 9}}, "eos_token_id has the id 9"},
+      {{bad_words_ids = {{1}, {2, 8}}}, "bad_words_ids has the id 8"},
+      {{sequence_bias = {{{8}, 1.0}}}, "sequence_bias has the id 8"},
+      {{decoder_input_ids = {{1}, {8}}}, "decoder_input_ids has the id 8"},
+      {{suppress_tokens = {100}}, "suppress_tokens has the id 100"},
+    } do
+      assert.equal("config: " .. case[2] .. "; the ids of the model go from 0 "
+                   .. "to 7", message(config.merge, case[1], nil, 1, 8))
+    end
+    assert.is_table(config.merge({eos_token_id = 7}, {pad_token_id = 8}, 1, 8))
+  end)
+
+  it("refuses empty lists and lists with holes", function()
+    for _, name in ipairs {"bad_words_ids", "suppress_tokens", "stop_strings",
+                           "begin_suppress_tokens", "sequence_bias",
+                           "eos_token_id", "forced_eos_token_id",
+                           "stopping_criteria"} do
+      assert.matches("^config: " .. name .. " is {}, must be",
+                     message(config, {[name] = {}}))
+    end
+    assert.matches("stop_strings is", message(config, {
+      stop_strings = {"a", nil, "b"}}))
+    assert.matches("bad_words_ids is", message(config, {
+      bad_words_ids = {{1}, nil, {2}}}))
+  end)
+
+  it("lets the caller's longest row beat the file's shortest", function()
+    assert.is_table(config.merge({max_length = 20}, {min_length = 56}))
+    assert.equal("config: min_length is 60, must be at most max_length, which "
+                 .. "is 50", message(config.merge, {min_length = 60},
+                                     {max_length = 50}))
   end)
 
   it("leaves to the model's file how many beams there are", function()
@@ -220,8 +314,8 @@ describe("merging", function()
     assert.equal("config: the model's generation defaults: temperature is 0, "
                  .. "must be a number above 0 (at least 1.2e-38)",
                  message(config.merge, {}, {temperature = 0}))
-    assert.equal(2, config.merge({temperature = 2}, {temperature = 0})
-                    .temperature)
+    assert.equal(2, config.merge({temperature = 2, do_sample = true},
+                                 {temperature = 0}).temperature)
   end)
 
   it("refuses contradictions between the two", function()

@@ -54,6 +54,13 @@ describe("logits", function()
     assert.near(0.4934, logits:probability(6), 5e-5)
   end)
 
+  it("give the log-probability that log_softmax would write", function()
+    local logits = core.logits{0.5, -120, 3, -math.huge}
+    local all = logits:clone():log_softmax()
+    for id = 0, 3 do assert.equal(all[id], logits:log_probability(id)) end
+    assert.has_error(function() logits:log_probability(4) end)
+  end)
+
   it("list the best, best first, with probability and logit", function()
     local top = example():top(3)
     assert.equal(3, #top)

@@ -16,12 +16,12 @@ local function echo_engine()
   return engine
 end
 
-local function queue(bodies)
+local function run(bodies, limit)
   local i = 0
-  return function()
+  scheduler.run(function()
     i = i + 1
     return bodies[i]
-  end
+  end, limit)
 end
 
 -- A job that asks `n` times and notes that its answers are its own.
@@ -42,7 +42,7 @@ describe("the scheduler", function()
     for i, n in ipairs{3, 1, 7, 2, 5} do
       bodies[i] = asker(engine, i, n, done)
     end
-    scheduler.run(queue(bodies), 64)
+    run(bodies, 64)
     assert.equal(7, engine.passes)
     assert.same({5, 4, 3, 2, 2, 1, 1}, engine.sizes)
     assert.same({2, 4, 1, 5, 3}, done)
@@ -53,7 +53,7 @@ describe("the scheduler", function()
     for i, n in ipairs{1, 4, 1, 1, 2} do
       bodies[i] = asker(engine, i, n, done)
     end
-    scheduler.run(queue(bodies), 2)
+    run(bodies, 2)
     assert.same({2, 2, 2, 2, 1}, engine.sizes)
     assert.equal(5, #done)
   end)
@@ -62,14 +62,14 @@ describe("the scheduler", function()
     local count = 0
     local bodies = {}
     for i = 1, 5 do bodies[i] = function() count = count + 1 end end
-    scheduler.run(queue(bodies), 2)
+    run(bodies, 2)
     assert.equal(5, count)
   end)
 
   it("makes one pass for each engine", function()
     local one, two, done = echo_engine(), echo_engine(), {}
-    scheduler.run(queue{asker(one, 1, 2, done), asker(two, 2, 2, done),
-                        asker(one, 3, 2, done)}, 8)
+    run({asker(one, 1, 2, done), asker(two, 2, 2, done),
+         asker(one, 3, 2, done)}, 8)
     assert.same({2, 2}, one.sizes)
     assert.same({1, 1}, two.sizes)
   end)
@@ -86,7 +86,7 @@ describe("the scheduler", function()
 
   it("computes at once in a coroutine that a job makes for itself", function()
     local engine = echo_engine()
-    scheduler.run(queue{function()
+    run({function()
       local inner = coroutine.wrap(function()
         coroutine.yield(scheduler.forward(engine, {}, {{1}}))
       end)
@@ -98,7 +98,7 @@ describe("the scheduler", function()
   it("passes other yields to the host and brings back its answer", function()
     local engine, got = echo_engine(), nil
     local host = coroutine.create(function()
-      scheduler.run(queue{function()
+      run({function()
         scheduler.forward(engine, {}, {{1}})
         got = table.pack(coroutine.yield("tick", nil, 3))
         scheduler.forward(engine, {}, {{2}})
@@ -115,7 +115,7 @@ describe("the scheduler", function()
   it("says so when there is no host to yield to", function()
     assert.is_false(coroutine.isyieldable())
     assert.error_matches(function()
-      scheduler.run(queue{function() coroutine.yield(1) end}, 1)
+      run({function() coroutine.yield(1) end}, 1)
     end, "not called inside a coroutine")
   end)
 
@@ -132,7 +132,7 @@ describe("the scheduler", function()
            scheduler.forward(engine, {}, {{2}})
          end
        end
-       local ok, err = pcall(scheduler.run, queue{
+       local ok, err = pcall(run, {
          body "a", body("b", true), body "c"}, 8)
        table.sort(closed)
        assert.is_false(ok)
@@ -143,7 +143,7 @@ describe("the scheduler", function()
   it("closes every coroutine when the host is closed", function()
     local engine, closed = echo_engine(), 0
     local host = coroutine.create(function()
-      scheduler.run(queue{function()
+      run({function()
         local _ <close> = setmetatable({}, {__close = function()
           closed = closed + 1
         end})
@@ -159,20 +159,88 @@ describe("the scheduler", function()
 
   it("runs inside of a job of another one", function()
     local outer, inner, done = echo_engine(), echo_engine(), {}
-    scheduler.run(queue{function()
+    run({function()
       scheduler.forward(outer, {}, {{1}})
-      scheduler.run(queue{asker(inner, 1, 3, done), asker(inner, 2, 2, done)},
-                    8)
+      run({asker(inner, 1, 3, done), asker(inner, 2, 2, done)}, 8)
       scheduler.forward(outer, {}, {{2}})
     end}, 8)
     assert.equal(2, outer.passes)
     assert.same({2, 2, 1}, inner.sizes)
   end)
 
+  it("shares the passes of one that runs in a job of another", function()
+    local engine, done = echo_engine(), {}
+    run({asker(engine, 1, 3, done),
+         function()
+           run({asker(engine, 2, 3, done), asker(engine, 3, 2, done)}, 8)
+         end, asker(engine, 4, 1, done)}, 8)
+    assert.same({4, 3, 2}, engine.sizes)
+    table.sort(done)
+    assert.same({1, 2, 3, 4}, done)
+  end)
+
+  it("drops a job and closes what it holds", function()
+    local engine, closed, said = echo_engine(), 0, {}
+    local pool = scheduler.new()
+    local job = pool:start(function()
+      local _ <close> = setmetatable({}, {__close = function()
+        closed = closed + 1
+      end})
+      scheduler.forward(engine, {}, {{1}})
+    end, 3, function(_, fine) said[#said + 1] = tostring(fine) end)
+    assert.equal(3, pool.width)
+    pool:drop(job)
+    pool:drop(job)
+    assert.same({0, 1, "nil"}, {pool.width, closed, table.unpack(said)})
+    pool:round()
+    assert.equal(0, engine.passes)
+  end)
+
+  it("raises a failed pass in the job that is at fault, and only there",
+     function()
+    local said, pool = {}, scheduler.new()
+    local engine = {forward = function(requests)
+      local answers = {}
+      for i, request in ipairs(requests) do
+        if request[2] == "bad" then error("bad rows", 0) end
+        answers[i] = {request[2]}
+      end
+      return answers
+    end}
+    for i, rows in ipairs{"a", "bad", "c"} do
+      pool:start(function()
+        local fine, answer = pcall(scheduler.forward, engine, {}, rows)
+        said[i] = fine and answer[1] or answer
+      end, 1, function() end)
+    end
+    pool:round()
+    assert.same({"a", "bad rows", "c"}, said)
+  end)
+
+  it("goes on where a host left that was closed in the middle", function()
+    local engine, ends = echo_engine(), {}
+    local pool = scheduler.new()
+    for i = 1, 3 do
+      pool:start(function()
+        scheduler.forward(engine, {}, {{i}})
+        if i == 2 then coroutine.yield "tick" end
+        assert(scheduler.forward(engine, {}, {{i}})[1][1] == i)
+      end, 1, function(_, fine, failure) ends[i] = failure or fine end)
+    end
+    local host = coroutine.create(function() pool:round() end)
+    coroutine.resume(host)
+    coroutine.close(host)
+    pool:round()
+    pool:round()
+    assert.same({true, true}, {ends[1], ends[3]})
+    assert.matches("was closed while user code had yielded", ends[2])
+    assert.equal(0, pool.width)
+  end)
+
   it("gives each session the scores of its own rows", function()
     local session, engine = toy.session{rows = 2}
     local first
-    scheduler.run(queue{function()
+    run({function()
       first = session:forward{{1}, {3, 5}}
     end}, 1)
     assert.equal(1, engine.passes)

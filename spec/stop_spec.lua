@@ -1,6 +1,7 @@
 -- decant.stop: when a row ends.
 
 local stop = require "decant.stop"
+local toy = require "spec.support.toy"
 
 -- Three-byte pieces and one-byte ones, to show text inside of a token.
 local pieces = {[1] = "one", [2] = " ", [3] = "two", [4] = "\n", [5] = "new"}
@@ -74,6 +75,47 @@ describe("stop.text", function()
     assert.equal(4, longest)
   end)
 
+  -- generate.md, golden 43: a match may end inside of the last token.
+  it("ends where the string ends inside of the last token", function()
+    local words = {"last", "top", "topper", "s", "p"}
+    local f = stop.text("stop", {decode = function(_, ids)
+      local text = {}
+      for i, id in ipairs(ids) do text[i] = words[id] end
+      return table.concat(text)
+    end})
+    for _, case in ipairs{{"stop", 4, 2}, {"stop", 4, 3}, {false, 1, 2},
+                          {false, 1, 4}, {false, 4, 5}, {false, 2, 4}} do
+      assert.equal(case[1], f{case[2], case[3]})
+    end
+  end)
+
+  -- golden 44, one byte a token.
+  it("judges by the last token as transformers does", function()
+    local f = stop.text({"<|im_end|>", "stop", "e nd"}, toy.tokenizer)
+    local function judge(text) return f{text:byte(1, -1)} end
+    for _, text in ipairs{
+      "<|im_start|><|im_end|>", "<|im_start|><|im_end|<|im_end|>",
+      ">><|im_start|>>stop", "stop", "e nd"} do
+      assert.equal("stop", judge(text), text)
+    end
+    for _, text in ipairs{
+      "<|im_start|><|im_end|", "<|im_end|><|im_start|>",
+      "<|im_end|<>stop<|im_end|", "end", "en d", "eNd", "|im_end|>", "s"} do
+      assert.is_false(judge(text), text)
+    end
+  end)
+
+  it("looks through tokens that have no text", function()
+    local f = stop.text("ab", toy.tokenizer)
+    assert.equal("stop", f{97, 2, 2, 2, 2, 2, 98})
+  end)
+
+  it("looks at no text in front of the row", function()
+    local f = stop.text("ab", toy.tokenizer, {97})
+    assert.is_false(f{98})
+    assert.equal("stop", f{98, 97, 98})
+  end)
+
   it("raises without a tokenizer or on an empty string", function()
     assert.error_matches(function() stop.text "a" end, "a tokenizer is wanted")
     assert.error_matches(function() stop.text("", tokenizer) end, "not empty")
@@ -86,6 +128,20 @@ describe("stop.time", function()
     assert.is_false(stop.time(1e6){1})
     local f = stop.time(1e-9)
     repeat local reason = f{1} until reason == "time"
+  end)
+end)
+
+
+describe("stop.own", function()
+  it("takes true for \"stop\", a text for the reason, and no more", function()
+    local answers = {"bored", true, false, nil}
+    local f = stop.own(function(ids) return answers[#ids] end)
+    assert.equal("bored", f{1})
+    assert.equal("stop", f{1, 1})
+    assert.is_false(f{1, 1, 1})
+    assert.is_false(f{1, 1, 1, 1})
+    answers[1] = 5
+    assert.error_matches(function() f{1} end, "returned a number")
   end)
 end)
 

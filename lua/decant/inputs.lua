@@ -40,6 +40,16 @@ function inputs.check_ids(ids, vocab, name)
 end
 
 
+-- Whether `input` stands for several inputs.
+function inputs.is_list(input)
+  if inputs.is_tensor(input) then
+    return select(2, inputs.as_batch(input)) ~= 1
+  end
+  return type(input) == "table" and input[1] ~= nil
+         and type(input[1]) ~= "number"
+end
+
+
 -- The kind of an input, and the list of what it holds.
 local function classify(input)
   if type(input) == "string" then return "text", {input} end

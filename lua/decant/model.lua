@@ -8,6 +8,7 @@
 local core = require "decant.core"
 local generate = require "decant.generate"
 local inputs = require "decant.inputs"
+local queue = require "decant.queue"
 local score = require "decant.score"
 local session = require "decant.session"
 local stream = require "decant.stream"
@@ -145,6 +146,13 @@ function Model:generate(input, config)
 end
 
 
+-- {rows = 16, threads = nil}: see queue.lua
+function Model:queue(options)
+  check_open(self, "queue")
+  return queue.open(self, options)
+end
+
+
 function Model:translate(input, config)
   check_open(self, "translate")
   return translate(self, input, config)
@@ -173,7 +181,14 @@ end
 
 function Model:score(target, source)
   check_open(self, "score")
-  return score(self, target, source)
+  return score.score(self, target, source)
+end
+
+
+-- exp(-mean log-probability of a token): of one target or of a whole list.
+function Model:perplexity(target, source)
+  check_open(self, "perplexity")
+  return score.perplexity(self, target, source)
 end
 
 

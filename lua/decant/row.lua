@@ -25,6 +25,13 @@ local function ids_of(value)
 end
 
 
+-- What the result shows of the prompt: with an encoder-decoder model all of it,
+-- otherwise only what is new.
+function row.shown_prompt(model, item)
+  return model.kind == "seq2seq" and item.prompt or {}
+end
+
+
 -- The length at which a row of this prompt ends, prompt included.
 local function longest_row(config, item, context)
   local prompt = #item.prompt
@@ -40,14 +47,35 @@ local function longest_row(config, item, context)
 end
 
 
-local function criteria(run, config, new_tokens)
-  local list = {stop.eos(ids_of(config.eos_token_id))}
-  if #run.stop_strings > 0 then
-    list[#list + 1] = stop.text(run.stop_strings, run.model.tokenizer)
+-- Why a row ends, in the order in which one reason goes before another.
+local function criteria(call, item, new_tokens)
+  local config = call.config
+  local list = {}
+  local function add(condition) list[#list + 1] = condition end
+  local eos = ids_of(config.eos_token_id)
+  if #eos > 0 then add(stop.eos(eos)) end
+  if #call.stop_strings > 0 then
+    add(stop.text(call.stop_strings, call.model.tokenizer,
+                  row.shown_prompt(call.model, item)))
   end
-  list[#list + 1] = stop.length(new_tokens)
-  list[#list + 1] = run.time_is_up
+  add(stop.length(new_tokens))
+  if call.time_is_up then add(call.time_is_up) end
+  local own = config.stopping_criteria
+  if type(own) == "function" or own and getmetatable(own) then own = {own} end
+  for _, condition in ipairs(own or {}) do add(stop.own(condition)) end
   return stop.any(list)
+end
+
+
+-- What keeps the sessions that processors open (state.opened), and closes them.
+local State = {}
+
+function State:__close()
+  for _, session in ipairs(self.opened) do session:close() end
+end
+
+function row.sessions()
+  return setmetatable({opened = {}}, State)
 end
 
 
@@ -62,14 +90,15 @@ local function opener(model, state)
 end
 
 
-local function processor_chain(run, item, state, longest, rng)
-  local config, model = run.config, run.model
+-- The processors that the config asks for, as one function(logits, new ids).
+function row.processors(call, item, state, rng)
+  local config, model = call.config, call.model
   local list = processors.from_config(config, {
     prompt_length = #item.prompt,
     encoder_ids = item.encoder_ids,
     beams = config.num_beams > 1,
     eos = ids_of(config.eos_token_id),
-    max_length = longest,
+    max_length = longest_row(config, item, call.model.config.context),
     batch_index = item.index,
     session = opener(model, state),
     vocab = model.config.vocab,
@@ -78,44 +107,102 @@ local function processor_chain(run, item, state, longest, rng)
 end
 
 
+-- ---- who listens ----
+
 -- The listener of decided tokens: on_token(id, piece, index); false cancels.
-local function listener(run, item, state)
-  local on_token, tokenizer = run.config.on_token, run.model.tokenizer
-  if not on_token then return function() end end
+local function listener(call, item, state)
+  local on_token, tokenizer = call.config.on_token, call.model.tokenizer
+  if not on_token then return nil end
   local text_of = tokenizer and pieces.new(
-    tokenizer, run.stop_strings, run.model.kind == "seq2seq" and item.prompt
-                                 or {})
-  return function(id)
+    tokenizer, call.stop_strings, row.shown_prompt(call.model, item))
+  local index = call.index or item.index
+  state.told = 0
+  function state.tell(id, piece)
     if state.cancelled then return end
-    local piece = text_of and text_of(id)
-    state.cancelled = on_token(id, piece, item.index) == false
+    state.told = state.told + #(piece or "")
+    state.cancelled = on_token(id, piece, index) == false
+  end
+  return function(id) state.tell(id, text_of and text_of(id)) end
+end
+
+
+-- Text that was held back to the end (what might have become a stop string, or
+-- a character that was never completed) goes to on_token without an id.
+function row.tell_rest(state, result)
+  local text = state.tell and result and result.text
+  if text and #text > state.told then
+    state.tell(nil, text:sub(state.told + 1))
   end
 end
 
 
-local State = {}
+-- ---- log-probabilities ----
 
-function State:__close()
-  for _, session in ipairs(self.opened) do session:close() end
+function row.wants_logprobs(config)
+  return config.logprobs or config.top_logprobs ~= nil
+end
+
+
+-- The `n` best of a row and their log-probabilities, as {{id =, logprob =},
+-- ...}; as they stand, where they are log-probabilities already.
+function row.alternatives(logits, n, as_they_stand)
+  local list = logits:top(n)
+  local first = list[1].id
+  local norm = as_they_stand and 0
+               or logits[first] - logits:log_probability(first)
+  for i, entry in ipairs(list) do
+    list[i] = {id = entry.id, logprob = entry.logit - norm}
+  end
+  return list
+end
+
+
+-- Notes the log-probability of `id` in the logits that were processed last;
+-- where several were, or none, nobody can tell which ones `id` is from.
+local function note(state, id)
+  local logits = state.logits
+  local n, fresh = #state.ids, state.fresh == 1
+  state.fresh, state.logits = 0, nil
+  if not fresh or state.noted ~= n - 1 then return end
+  local logprob = logits:log_probability(id)
+  state.noted = n
+  state.score = state.score + logprob
+  if state.logprobs then state.logprobs[n] = logprob end
+  if state.top then state.top[n] = row.alternatives(logits, state.n_top) end
+end
+
+
+-- Adds to the result of a row of `n` new tokens what was noted of all of them.
+function row.describe(state, result, n)
+  if state.noted ~= n then return end
+  result.score = result.score or state.score
+  result.logprobs, result.top_logprobs = state.logprobs, state.top
 end
 
 
 -- opts for the strategy and the state in which the row is followed:
---   state.score     sum of the log-probabilities of emitted tokens, each under
---                   the logits that were processed last
+--   state.ids       the emitted tokens
+--   state.score     sum of their log-probabilities, each under the logits that
+--                   were processed last; state.logprobs, state.top: each, and
+--                   alternatives, if the config asks
 --   state.reason    what `stop` said last
 --   state.cancelled on_token returned false
 -- The state is to be closed at the end of the row: processors may have opened
 -- sessions.
 -- `number` is the row's place among all rows of the call: it keys the draws.
-function row.new(run, item, number)
-  local config, model = run.config, run.model
-  local state = setmetatable({score = 0, emitted = 0, opened = {}}, State)
+function row.new(call, item, number)
+  local config, model = call.config, call.model
+  local n_top = math.tointeger(config.top_logprobs)
+  local state = setmetatable({
+    ids = {}, score = 0.0, noted = 0, fresh = 0, n_top = n_top, opened = {},
+    logprobs = row.wants_logprobs(config) and {} or nil,
+    top = n_top and {} or nil,
+  }, State)
   local longest = longest_row(config, item, model.config.context)
-  local rng = core.rng(run.seed):row(number)
-  local chain = processor_chain(run, item, state, longest, rng)
-  local judge = criteria(run, config, longest - #item.prompt)
-  local tell = listener(run, item, state)
+  local rng = core.rng(call.seed):row(number)
+  local chain = row.processors(call, item, state, rng)
+  local judge = criteria(call, item, longest - #item.prompt)
+  local tell = listener(call, item, state)
   local opts = {
     complete = true, model = model, tokenizer = model.tokenizer,
     encoder_ids = item.encoder_ids,
@@ -124,20 +211,19 @@ function row.new(run, item, number)
   }
   function opts.process(logits, ids)
     chain(logits, ids)
-    state.logits = logits
+    state.logits, state.fresh = logits, state.fresh + 1
     return logits
   end
   function opts.emit(id)
-    local logits = state.logits
-    if logits then
-      state.score = state.score + math.log(logits:probability(id))
-      state.emitted, state.logits = state.emitted + 1, nil
-    end
-    tell(id)
+    local ids = state.ids
+    ids[#ids + 1] = id
+    note(state, id)
+    if tell then tell(id) end
   end
   function opts.stop(ids)
-    state.reason = state.cancelled and "cancelled" or judge(ids)
-    return state.reason
+    local reason = state.cancelled and "cancelled" or judge(ids)
+    state.reason = reason
+    return reason
   end
   return setmetatable(opts, {__index = config}), state
 end

@@ -1,8 +1,10 @@
--- decant.score: model:score, the log-probability of a given text by teacher
--- forcing: one causal pass over the target, log-softmax at every position.
+-- decant.score: the log-probability of a given text by teacher forcing: the
+-- decoder reads the target and is asked at every position for the next token.
 --
---   score(target [, source])  target, source: text or ids, or lists of them
+--   score(model, target [, source])  target, source: text or ids, or lists
 --     -> log-probability, list of each token's     (for lists: lists of both)
+--   perplexity(model, target [, source])
+--     -> exp(-mean log-probability of a token), over all targets of a list
 --
 -- seq2seq: every target token counts, the end token that the tokenizer appends
 -- included; a start token that the ids begin with is not scored. causal: the
@@ -10,9 +12,13 @@
 -- to follow and only serves as context.
 
 local inputs = require "decant.inputs"
+local scheduler = require "decant.scheduler"
+local session = require "decant.session"
 
--- Rows of logits are large ([length, vocab]): so many pass at once.
+-- Scores are large, a vocabulary each: so many targets at once, and so many
+-- positions of each in a pass.
 local ROWS <const> = 16
+local POSITIONS <const> = 16
 
 
 local function is_list(value)
@@ -58,33 +64,49 @@ local function causal_pair(model, target, source, i)
 end
 
 
-local function sources_of(model, pairs_)
-  if model.kind ~= "seq2seq" then return nil end
+-- Gives each pair what cross-attention reads of its source: one packed run.
+local function encode(model, pairs_)
+  if model.kind ~= "seq2seq" then return end
   local lists = {}
   for i, pair in ipairs(pairs_) do lists[i] = pair.source end
-  return model.core:sources(model.core:encode(lists),
-                            inputs.padding_masks(lists))
+  local sources = model.core:sources(model.core:encode(lists),
+                                     inputs.padding_masks(lists))
+  for i, pair in ipairs(pairs_) do pair.source = sources[i] end
 end
 
 
--- Scores some pairs in one pass; appends to `totals` and `tokens`.
-local function score_some(model, some, totals, tokens)
-  local lists = {}
-  for i, pair in ipairs(some) do lists[i] = pair.fed end
-  local logits = model.core:decode(lists, sources_of(model, some))
-  logits:log_softmax(-1)
-  for i, pair in ipairs(some) do
-    local total, each = 0, {}
-    for j, id in ipairs(pair.wanted) do
-      each[j] = logits[i][pair.first + j - 1][id + 1]
-      total = total + each[j]
+-- The log-probability of every wanted token of a pair, into pair.each.
+local function score_pair(model, pair)
+  local timeline <close> = session.new(model.core:rows(1, pair.source),
+                                       model.engine, model.config, model)
+  local fed, want, before = pair.fed, {every = true}, pair.first - 1
+  if #pair.wanted == 0 then return end
+  if before > 0 then timeline:feed(table.move(fed, 1, before, 1, {})) end
+  for from = pair.first, #fed, POSITIONS do
+    local to = math.min(from + POSITIONS - 1, #fed)
+    local _, extra = timeline:feed(table.move(fed, from, to, 1, {}), want)
+    for at, logits in ipairs(extra.every) do
+      local place = from - before + at - 1
+      pair.each[place] = logits:log_probability(pair.wanted[place])
     end
-    totals[#totals + 1], tokens[#tokens + 1] = total, each
   end
 end
 
 
-return function(model, target, source)
+-- Scores some pairs side by side.
+local function score_some(model, some)
+  encode(model, some)
+  local at = 0
+  scheduler.run(function()
+    at = at + 1
+    local pair = some[at]
+    return pair and function() score_pair(model, pair) end
+  end, #some)
+end
+
+
+-- The pairs of a call, scored, and whether it was about a single one.
+local function pairs_of(model, target, source)
   local single = not is_list(target)
   local targets = single and {target} or target
   local sources = single and {source} or source or {}
@@ -92,14 +114,46 @@ return function(model, target, source)
     error(("model:score: %d targets, %d sources"):format(#targets, #sources), 0)
   end
   local make = model.kind == "seq2seq" and seq2seq_pair or causal_pair
-  local totals, tokens, some = {}, {}, {}
+  local list = {}
   for i = 1, #targets do
-    some[#some + 1] = make(model, targets[i], sources[i], i)
-    if #some == ROWS or i == #targets then
-      score_some(model, some, totals, tokens)
-      some = {}
-    end
+    list[i] = make(model, targets[i], sources[i], i)
+    list[i].each = {}
   end
-  if single then return totals[1], tokens[1] end
+  for from = 1, #list, ROWS do
+    local to = math.min(from + ROWS - 1, #list)
+    score_some(model, table.move(list, from, to, 1, {}))
+  end
+  return list, single
+end
+
+
+local function total_of(pair)
+  local total = 0.0
+  for _, logprob in ipairs(pair.each) do total = total + logprob end
+  return total
+end
+
+
+local function score(model, target, source)
+  local list, single = pairs_of(model, target, source)
+  if single then return total_of(list[1]), list[1].each end
+  local totals, tokens = {}, {}
+  for i, pair in ipairs(list) do
+    totals[i], tokens[i] = total_of(pair), pair.each
+  end
   return totals, tokens
 end
+
+
+local function perplexity(model, target, source)
+  local total, count = 0.0, 0
+  for _, pair in ipairs(pairs_of(model, target, source)) do
+    total, count = total + total_of(pair), count + #pair.each
+  end
+  if count == 0 then
+    error("model:perplexity: there is no token to score", 0)
+  end
+  return math.exp(-total / count)
+end
+
+return {score = score, perplexity = perplexity}

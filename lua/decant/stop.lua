@@ -4,9 +4,12 @@
 --
 --   stop.eos(id | ids)          the last token is one of these
 --   stop.length(n)              n tokens are there
---   stop.text(s | list, tokenizer)
---                               the text of the last tokens has one of these
+--   stop.text(s | list, tokenizer [, before])
+--                               the text of the last tokens has one of these;
+--                               before: ids that stand in front of the row
 --   stop.time(seconds)          so much time has passed since this call
+--   stop.own(f)                 what f(ids) says: nil or false (go on), true
+--                               ("stop") or a reason of its own, a text
 --   stop.any{f, g, ...}         the first reason that one of them gives
 
 local core = require "decant.core"
@@ -45,26 +48,59 @@ function stop.length(n)
 end
 
 
--- Looks back as many tokens as the longest string has bytes, and one more (the
--- first piece of a text may lose its space). An earlier match than in the last
--- token would have stopped the row before.
-function stop.text(strings, tokenizer)
+-- Bytes of the longest of `strings`, all checked.
+local function longest_of(strings)
+  local longest = 0
+  for _, s in ipairs(strings) do
+    check(type(s) == "string" and s ~= "", "text",
+          "stop strings are texts that are not empty", s)
+    longest = math.max(longest, #s)
+  end
+  return longest
+end
+
+
+-- How many bytes an id has at least, remembered: 1, or 0 for one without text
+-- of its own (a special token).
+local function sizes_of(tokenizer)
+  return setmetatable({}, {__index = function(self, id)
+    local size = math.min(#tokenizer:decode{id}, 1)
+    self[id] = size
+    return size
+  end})
+end
+
+
+-- The text of a whole row that stands behind `before`.
+local function text_behind(before, row, tokenizer)
+  local all = table.move(before, 1, #before, 1, {})
+  table.move(row, 1, #row, #all + 1, all)
+  return tokenizer:decode(all):sub(#tokenizer:decode(before) + 1)
+end
+
+
+-- A string that ends in the last token begins at most longest - 1 bytes before
+-- it. So many tokens are decoded, and one more (the first of a text may lose
+-- its space, or be the rest of a character): the work does not grow with the
+-- row. An earlier match would have stopped the row before.
+function stop.text(strings, tokenizer, before)
   if type(strings) == "string" then strings = {strings} end
   check(type(strings) == "table", "text",
         "a string or a list of strings is wanted", strings)
   check(tokenizer ~= nil, "text", "a tokenizer is wanted", tokenizer)
-  local reach = 0
-  for _, s in ipairs(strings) do
-    check(type(s) == "string" and s ~= "", "text",
-          "stop strings are texts that are not empty", s)
-    reach = math.max(reach, #s + 1)
-  end
+  local longest, size = longest_of(strings), sizes_of(tokenizer)
+  before = before or {}
   return function(row)
-    if #strings == 0 then return false end
-    local tail = table.move(row, math.max(1, #row - reach + 1), #row, 1, {})
-    local text = tokenizer:decode(tail)
-    for _, s in ipairs(strings) do
-      if text:find(s, 1, true) then return "stop" end
+    local from, bytes = #row, 0
+    if from == 0 then return false end
+    while from > 1 and bytes < longest do
+      from = from - 1
+      bytes = bytes + size[row[from]]
+    end
+    local text = from == 1 and text_behind(before, row, tokenizer)
+                 or tokenizer:decode(table.move(row, from, #row, 1, {}))
+    for i = 1, #strings do
+      if text:find(strings[i], 1, true) then return "stop" end
     end
     return false
   end
@@ -80,6 +116,17 @@ function stop.time(seconds)
   local start = clock and clock()
   return function()
     return start and clock() - start > seconds and "time" or false
+  end
+end
+
+
+function stop.own(condition)
+  return function(row)
+    local reason = condition(row)
+    if not reason or type(reason) == "string" then return reason or false end
+    if reason == true then return "stop" end
+    error(("a stopping criterion returned a %s; it returns nil, false, true " ..
+           "or the reason as a text"):format(type(reason)), 0)
   end
 end
 

@@ -1,9 +1,10 @@
 -- decant.stream: for piece, id in model:stream(input, config) do ... end
 --
 -- generate runs in a coroutine of its own and stops at every decided token.
--- One round of the loop is one step of the model, so a host with a frame
--- budget takes one a frame. Leaving the loop closes the coroutine, and with it
--- the session. Beam search decides at the end: its pieces come then, at once.
+-- A strategy that decides one a step (greedy, sample) so gives one a round of
+-- the loop, and a host with a frame budget takes one a frame; a beam search
+-- gives none for a while and then several: what all its beams share.
+-- Leaving the loop closes the coroutine, and with it the session.
 --
 -- What user code yields (a processor) is not a piece and goes to the host.
 
@@ -17,13 +18,12 @@ local PIECE = setmetatable({}, {__name = "decant.piece"})
 
 -- The config of a stream: its on_token hands the piece out, then asks the
 -- caller's own.
-local function listening(config, sent)
+local function listening(config)
   local copy = {}
   for field, value in pairs(config or {}) do copy[field] = value end
   local on_token = copy.on_token
   copy.num_return_sequences = 1
   function copy.on_token(id, piece, index)
-    sent.bytes = sent.bytes + #(piece or "")
     coroutine.yield(PIECE, piece or "", id)
     return on_token and on_token(id, piece, index)
   end
@@ -31,35 +31,15 @@ local function listening(config, sent)
 end
 
 
--- The text that was held back to the end: what might have become a stop
--- string, or a character that was never completed.
-local function remainder(results, sent)
-  if #results ~= 1 then return nil end
-  local rest = (results[1].text or ""):sub(sent.bytes + 1)
-  return rest ~= "" and rest or nil
-end
-
-
-local function is_list(input)
-  if inputs.is_tensor(input) then
-    return select(2, inputs.as_batch(input)) ~= 1
-  end
-  return type(input) == "table" and input[1] and type(input[1]) ~= "number"
-end
-
-
 return function(model, input, config)
-  config_module.merge(config, model.config.generation, 2)
-  if is_list(input) then
+  config_module.merge(config, model.config.generation, 2, model.config.vocab)
+  if inputs.is_list(input) then
     error("model:stream takes one input, not a list; use generate", 2)
   elseif config and (config.num_return_sequences or 1) ~= 1 then
     error("model:stream gives one sequence; use generate for more", 2)
   end
-  local sent = {bytes = 0}
   local co = coroutine.create(function()
-    local results = generate(model, input, listening(config, sent))
-    local rest = remainder(results, sent)
-    if rest then coroutine.yield(PIECE, rest) end
+    generate(model, input, listening(config))
   end)
 
   local function settle(ok, tag, ...)

@@ -159,11 +159,17 @@ local function forward(model, requests)
     local rows, ids = request[1], request[2]
     assert(not rows.closed, "the rows are closed")
     answers[i] = {}
+    local extras = {}
     for j, line in ipairs(rows.timelines) do
-      table.move(ids[j], 1, #ids[j], #line + 1, line)
-      answers[i][j] = #ids[j] > 0 and
-        core.logits(model.scores(line, rows.source)) or false
+      local every = {}
+      for at, id in ipairs(ids[j]) do
+        line[#line + 1] = id
+        every[at] = core.logits(model.scores(line, rows.source))
+      end
+      answers[i][j] = every[#every] or false
+      extras[j] = {every = every}
     end
+    answers[i].extras = request[3] and extras or nil
   end
   return answers
 end

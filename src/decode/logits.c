@@ -83,6 +83,22 @@ bool dc_logits_log_softmax (const dc_logits *row, dc_error *err) {
 }
 
 
+bool dc_logits_log_probability (const dc_logits *row, size_t id,
+                                float *logprob, dc_error *err) {
+  float max, log_sum;
+  if (!highest(row, &max, err)) return false;
+  if (max == INFINITY) {
+    *logprob = id == first_equal(row, max) ? 0 : -INFINITY;
+    return true;
+  }
+  const dc_kernels *k = dc_kernels_get();
+  log_sum = k->sum_exp(row->x, max, row->n);
+  k->log(&log_sum, &log_sum, 1);
+  *logprob = row->x[id] - max - log_sum;
+  return true;
+}
+
+
 bool dc_logits_draw (const dc_logits *row, double u, size_t *id,
                      float *probability, dc_error *err) {
   if (!dc_logits_probabilities(row, err)) return false;

@@ -35,6 +35,11 @@ bool dc_logits_draw (const dc_logits *row, double u, size_t *id,
 /* The softmax of the row into row->a; fails when nothing is allowed. */
 bool dc_logits_probabilities (const dc_logits *row, dc_error *err);
 
+/* The entry of `id` in the row's log_softmax, which is not written; -INFINITY
+   for a token that is not allowed. */
+bool dc_logits_log_probability (const dc_logits *row, size_t id,
+                                float *logprob, dc_error *err);
+
 /* The `count` best allowed tokens, best first, into row->ids, their
    probabilities into row->a, by token id; *count is cut to what is there. */
 bool dc_logits_top (const dc_logits *row, size_t *count, dc_error *err);

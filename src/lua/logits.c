@@ -17,6 +17,7 @@
 **   logits:sample(rng | u)  -> id, probability     (u: a number in [0, 1))
 **   logits:top(n)           -> {{id=, prob=, logit=}, ...}, allowed ones only
 **   logits:probability(id)  -> number
+**   logits:log_probability(id) -> number: the entry of log_softmax()
 **   logits:allowed()        -> how many are not -inf
 **   logits:clone()          -> Logits
 **   logits:totable()        -> table with the keys 0 to #logits - 1
@@ -352,6 +353,19 @@ static int row_probability (lua_State *L) {
 }
 
 
+/* Needs no scratch. */
+static int row_log_probability (lua_State *L) {
+  dc_error err;
+  float logprob;
+  dc_logits row = {0};
+  row.x = dc_check_logits(L, 1, &row.n);
+  if (!dc_logits_log_probability(&row, check_id(L, 2, row.n), &logprob, &err))
+    return dc_raise(L, &err);
+  lua_pushnumber(L, logprob);
+  return 1;
+}
+
+
 static int row_allowed (lua_State *L) {
   size_t n;
   lua_Integer count = 0;
@@ -455,7 +469,8 @@ static const luaL_Reg methods[] = {
   {"suppress", row_suppress}, {"keep", row_keep}, {"softmax", row_softmax},
   {"log_softmax", row_log_softmax}, {"guide", row_guide},
   {"argmax", row_argmax}, {"sample", row_sample}, {"top", row_top},
-  {"probability", row_probability}, {"allowed", row_allowed},
+  {"probability", row_probability},
+  {"log_probability", row_log_probability}, {"allowed", row_allowed},
   {"clone", row_clone}, {"totable", row_totable}, {NULL, NULL}
 };
 

@@ -1,0 +1,247 @@
+-- decant.call: one call of generate (or one push of a queue): its config,
+-- checked, its strategy and seed, the rows that it is made of, and the results
+-- that come of them.
+--
+--   call.new(model, input, given, options) -> call
+--       options: level (of errors about the config), index (what on_token
+--       calls the input; else its place in a list), wrong = function(config)
+--       that returns what is wrong with it here, or nil
+--   call.tasks       one a row that is to be run, in the order of the results
+--   task:body()      -> function for a coroutine: a session, the strategy on it
+--   task.width       rows that it may need at once
+--   call:results()   once every task has run, or was given up
+--
+-- Sources are encoded by who runs the tasks (queue.lua), many at once.
+
+local config_module = require "decant.config"
+local inputs = require "decant.inputs"
+local pieces = require "decant.pieces"
+local review = require "decant.review"
+local results_module = require "decant.results"
+local row = require "decant.row"
+local session = require "decant.session"
+local stop = require "decant.stop"
+local strategies = require "decant.strategies"
+
+local Call = {}
+Call.__index = Call
+
+local Task = {}
+Task.__index = Task
+
+
+-- ---- results ----
+
+-- The ids as the caller sees them (a seq2seq row begins with its prompt), and
+-- their text up to a stop string.
+local function result_of(call, item, ids, finish)
+  local prompt = row.shown_prompt(call.model, item)
+  ids = table.move(ids, 1, #ids, #prompt + 1,
+                   table.move(prompt, 1, #prompt, 1, {}))
+  local tokenizer, text = call.model.tokenizer, nil
+  if tokenizer then
+    text = tokenizer:decode(ids)
+    if finish == "stop" then
+      text = pieces.cut(text, call.stop_strings, prompt, tokenizer)
+    end
+  end
+  return {ids = ids, text = text, finish = finish, input = item.index}
+end
+
+
+local function check_row(call, ids, what)
+  if type(ids) ~= "table" then
+    error(("the strategy %s returned %s; it returns the list of its new " ..
+           "ids, or a list of {ids =, score =, finish =}"):format(
+           call.strategy_name, what or type(ids)), 0)
+  end
+  return inputs.check_ids(ids, call.model.config.vocab,
+                          "what the strategy returned")
+end
+
+
+-- What the strategy returned, one row or a list of hypotheses, as results;
+-- and the list of their new ids.
+local function collect(task, state, ids, reason, score)
+  local call, item, found, new = task.call, task.item, {}, {}
+  if type(ids) == "table" and type(ids[1]) == "table" then
+    for i, each in ipairs(ids) do
+      check_row(call, each.ids, "a hypothesis without ids")
+      local finish = state.cancelled and "cancelled" or each.finish or "stop"
+      found[i] = result_of(call, item, each.ids, finish)
+      found[i].score, found[i].logprobs = each.score, each.logprobs
+      new[i] = each.ids
+    end
+  else
+    check_row(call, ids)
+    found[1] = result_of(call, item, ids, reason or state.reason or "stop")
+    found[1].score = score
+    row.describe(state, found[1], #ids)
+    new[1] = ids
+  end
+  return found, new
+end
+
+
+-- ---- tasks ----
+
+-- The body of the task's coroutine. What it yields is not its business.
+function Task:body()
+  local call, item = self.call, self.item
+  local model = call.model
+  return function()
+    local opts, state <close> = row.new(call, item, self.number)
+    self.state = state
+    local source = item.source
+    local timeline <close> = session.new(model.core:rows(1, source),
+                                         model.engine, model.config, model)
+    self:release()
+    local found, ids = collect(self, state, call.strategy(
+      timeline, item.prompt, opts))
+    row.tell_rest(state, found[1])
+    for i, result in ipairs(found) do
+      review(call, item, source, result, ids[i])
+    end
+    self.results = found
+  end
+end
+
+
+-- The row has its source, or needs none any more.
+function Task:release()
+  local item = self.item
+  if self.released then return end
+  self.released = true
+  item.waiting = item.waiting - 1
+  if item.waiting == 0 then item.source = nil end
+end
+
+
+-- What was decided before the task was given up.
+function Task:give_up()
+  local state = self.state
+  local result = result_of(self.call, self.item, state and state.ids or {},
+                           "cancelled")
+  if state then row.describe(state, result, #state.ids) end
+  self:release()
+  self.results = {result}
+end
+
+
+-- How many results one row gives: a beam search finds all of them.
+local function results_of_row(config)
+  return config.num_beams > 1 and config.num_return_sequences or 1
+end
+
+
+-- What an item of which there is nothing to run gives.
+local function empty_results(call, item)
+  local found = {}
+  for i = 1, results_of_row(call.config) do
+    found[i] = result_of(call, item, {}, "eos")
+    found[i].score = 0.0
+  end
+  return found
+end
+
+
+-- One task a row: item by item.
+local function tasks_of(call, items)
+  local config = call.config
+  local per_item = config.num_return_sequences // results_of_row(config)
+  local tasks = {}
+  for _, item in ipairs(items) do
+    item.waiting = per_item
+    for _ = 1, per_item do
+      tasks[#tasks + 1] = setmetatable({
+        call = call, item = item, number = #tasks, width = config.num_beams,
+        results = item.empty and empty_results(call, item) or nil,
+      }, Task)
+    end
+  end
+  return tasks
+end
+
+
+-- ---- the call ----
+
+local function seed_of(config)
+  if config.seed then return math.tointeger(config.seed) end
+  return config.do_sample and math.random(0) or 0
+end
+
+
+-- From here on the time of max_time runs.
+function Call:begin()
+  local seconds = self.config.max_time
+  if seconds and not self.time_is_up then
+    self.time_is_up = stop.time(seconds)
+  end
+end
+
+
+function Call:results()
+  local found = {}
+  for _, task in ipairs(self.tasks) do
+    table.move(task.results, 1, #task.results, #found + 1, found)
+  end
+  return results_module.new(found, self)
+end
+
+
+-- What a caller gets in place of results when the input has failed.
+function Call:failed(failure)
+  local found = results_module.new({}, self)
+  found.error = failure == nil and "nil" or failure
+  return found
+end
+
+
+-- A function of the caller, or a name of decant.strategies.
+local function strategy_of(config)
+  local name = config_module.strategy(config)
+  if type(name) ~= "string" then return name, "of the caller" end
+  local strategy = strategies[name]
+  if strategy then return strategy, name end
+  local known = {}
+  for each in pairs(strategies) do known[#known + 1] = each end
+  error(("strategy '%s' is not known; known: %s"):format(name,
+        table.concat(known, ", ")), 0)
+end
+
+
+local seq2seq_fields = {"decoder_input_ids", "decoder_start_token_id",
+                        "output_attentions", "source_mask"}
+
+-- A field that the caller sets and of which this model makes nothing.
+local function wrong_model(model, given)
+  if not model.tokenizer and rawget(given, "stop_strings") then
+    return "stop_strings needs a tokenizer, and this model has none"
+  end
+  for _, name in ipairs(model.kind == "causal" and seq2seq_fields or {}) do
+    if rawget(given, name) then
+      return ("%s has no effect on a causal model"):format(name)
+    end
+  end
+end
+
+
+local function new(model, input, given, options)
+  local level = (options.level or 1) + 1
+  local config = config_module.merge(given, model.config.generation, level,
+                                     model.config.vocab)
+  local wrong = given and wrong_model(model, given)
+                or options.wrong and options.wrong(config)
+  if wrong then error("config: " .. wrong, level) end
+  local strategy, name = strategy_of(config)
+  local strings = config.stop_strings or {}
+  local call = setmetatable({
+    model = model, config = config, strategy = strategy, strategy_name = name,
+    seed = seed_of(config), index = options.index,
+    stop_strings = type(strings) == "string" and {strings} or strings,
+  }, Call)
+  call.tasks = tasks_of(call, inputs.read(model, input, config))
+  return call
+end
+
+return {new = new}

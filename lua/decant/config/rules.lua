@@ -1,0 +1,179 @@
+-- config/rules.lua: how the fields of a config go together.
+--
+--   rules.wrong_pair(get)             two fields that cannot both hold
+--   rules.wrong_lengths(object, caller)
+--                                     a shortest row above the longest
+--   rules.without_effect(caller, get, mode, defaults)
+--                                     a field that the caller sets for nothing
+--   rules.outside(caller, vocab)      an id beyond the vocabulary
+--
+-- Each answers nil or what is wrong. get(name): the value that counts; object,
+-- caller: what is set at all, and what the caller sets; mode: the strategy that
+-- will run, by name.
+
+local rules = {}
+
+
+-- ---- contradictions ----
+
+local function wrong_groups(get)
+  local beams, groups = get "num_beams", get "num_beam_groups"
+  if beams % groups ~= 0 then
+    return ("num_beams is %d, must be a multiple of num_beam_groups, which "
+            .. "is %d"):format(beams, groups)
+  elseif groups > 1 and get "do_sample" then
+    return "num_beam_groups above 1 and do_sample exclude each other"
+  elseif groups > 1 and get "diversity_penalty" == 0 then
+    return ("num_beam_groups is %d: diversity_penalty must be above 0")
+           :format(groups)
+  end
+end
+
+local function wrong_sequences(get)
+  local beams, sequences = get "num_beams", get "num_return_sequences"
+  if sequences > beams and (beams > 1 or not get "do_sample") then
+    return ("num_return_sequences is %d, must be at most num_beams, which "
+            .. "is %d (only sampling without beams gives more)")
+           :format(sequences, beams)
+  end
+end
+
+-- Strategies whose names leave no choice.
+local fixed = {
+  greedy = {do_sample = false, num_beams = 1},
+  sample = {do_sample = true, num_beams = 1},
+}
+
+local function wrong_name(get)
+  for name, value in pairs(fixed[get "strategy"] or {}) do
+    if get(name) ~= value then
+      return ("strategy %q and %s = %s exclude each other")
+             :format(get "strategy", name, tostring(get(name)))
+    end
+  end
+end
+
+-- A token that is to be forced must not be banned.
+local function wrong_forced(get)
+  local banned = {}
+  for _, id in ipairs(get "suppress_tokens" or {}) do banned[id] = true end
+  for _, name in ipairs{"forced_bos_token_id", "forced_eos_token_id"} do
+    local ids = get(name) or {}
+    for _, id in ipairs(type(ids) == "table" and ids or {ids}) do
+      if banned[id] then
+        return ("%s is %d, which suppress_tokens bans"):format(name, id)
+      end
+    end
+  end
+end
+
+local function wrong_guidance(get)
+  if get "negative_prompt_ids" and not get "guidance_scale" then
+    return "negative_prompt_ids has no effect without guidance_scale"
+  end
+end
+
+function rules.wrong_pair(get)
+  return wrong_groups(get) or wrong_sequences(get) or wrong_name(get)
+         or wrong_forced(get) or wrong_guidance(get)
+end
+
+
+-- ---- lengths ----
+
+local lengths = {{"min_length", "max_length"},
+                 {"min_new_tokens", "max_new_tokens"}}
+
+-- A shortest row of the model's file gives way to the caller's longest.
+function rules.wrong_lengths(object, caller)
+  for _, pair in ipairs(lengths) do
+    local low, high = rawget(object, pair[1]), rawget(object, pair[2])
+    if low and high and low > high and rawget(caller, pair[1]) then
+      return ("%s is %d, must be at most %s, which is %d")
+             :format(pair[1], low, pair[2], high)
+    end
+  end
+end
+
+
+-- ---- fields that act in some modes only ----
+
+local function is_sampling(get) return get "do_sample" end
+local function has_beams(get)
+  return get "num_beams" > 1 or get "strategy" == "beam"
+end
+local function has_groups(get) return get "num_beam_groups" > 1 end
+
+local sampling = {is_sampling, "do_sample = true"}
+local beams = {has_beams, "num_beams above 1"}
+local groups = {has_groups, "num_beam_groups above 1"}
+
+local needs = {
+  temperature = sampling, top_k = sampling, top_p = sampling,
+  min_p = sampling, top_h = sampling, typical_p = sampling,
+  epsilon_cutoff = sampling, eta_cutoff = sampling,
+  early_stopping = beams, length_penalty = beams, diversity_penalty = groups,
+}
+
+-- The modes in which the table above says all. In a strategy of the caller
+-- any field may act.
+local judged = {greedy = true, sample = true, beam = true}
+
+-- Values that change nothing wherever they stand, beside the default.
+local neutral = {min_p = 0, typical_p = 1, epsilon_cutoff = 0, eta_cutoff = 0}
+
+function rules.without_effect(caller, get, mode, defaults)
+  if not judged[mode] then return nil end
+  local wrong
+  for name, value in next, caller do
+    local need = needs[name]
+    if need and value and value ~= defaults[name] and value ~= neutral[name]
+       and not need[1](get) and (not wrong or name < wrong) then
+      wrong = name
+    end
+  end
+  return wrong and ("%s is %s, but has no effect without %s"):format(
+    wrong, tostring(caller[wrong]), needs[wrong][2])
+end
+
+
+-- ---- ids ----
+
+local function is_outside(id, vocab) return id >= vocab and id end
+
+local function ids_outside(ids, vocab)
+  if type(ids) ~= "table" then return is_outside(ids, vocab) end
+  for _, id in ipairs(ids) do
+    local found = ids_outside(id, vocab)
+    if found then return found end
+  end
+end
+
+local function bias_outside(biases, vocab)
+  for _, pair in ipairs(biases) do
+    local found = ids_outside(pair[1], vocab)
+    if found then return found end
+  end
+end
+
+local holders = {
+  bad_words_ids = ids_outside, begin_suppress_tokens = ids_outside,
+  bos_token_id = ids_outside, decoder_start_token_id = ids_outside,
+  eos_token_id = ids_outside, forced_bos_token_id = ids_outside,
+  forced_eos_token_id = ids_outside, pad_token_id = ids_outside,
+  sequence_bias = bias_outside, suppress_tokens = ids_outside,
+  decoder_input_ids = ids_outside,
+}
+
+function rules.outside(caller, vocab)
+  local wrong, id
+  for name, value in next, caller do
+    local look = value and holders[name]
+    local found = look and look(value, vocab)
+    if found and (not wrong or name < wrong) then wrong, id = name, found end
+  end
+  return wrong and ("%s has the id %d; the ids of the model go from 0 to %d")
+                   :format(wrong, id, vocab - 1)
+end
+
+return rules

@@ -1,0 +1,192 @@
+-- config/types.lua: the fields of a config and what each may hold: a table of
+-- functions(value) -> true, or false and the rule that does not hold. How
+-- fields go together: rules.lua.
+
+local core = require "decant.core"
+
+local function is_integer(value)
+  return math.type(value) == "integer"
+         or math.type(value) == "float" and value % 1 == 0
+            and math.abs(value) < 2^53
+end
+
+local function integer(min)
+  return function(value)
+    return is_integer(value) and value >= min,
+           "must be an integer from " .. min
+  end
+end
+
+local function number(rule, holds)
+  return function(value)
+    return type(value) == "number" and value == value and holds(value),
+           "must be " .. rule
+  end
+end
+
+local positive = number("a number above 0 (at least 1.2e-38)", function(x)
+  return x >= 2^-126 and x < 2^128  -- as a float32
+end)
+local unit = number("a number from 0 to 1", function(x)
+  return x >= 0 and x <= 1
+end)
+local share = number("a number above 0 and at most 1", function(x)
+  return x > 0 and x <= 1
+end)
+local below_one = number("a number from 0 to below 1", function(x)
+  return x >= 0 and x < 1
+end)
+local from_0 = number("a number from 0", function(x)
+  return x >= 0 and x < math.huge
+end)
+local finite = number("a finite number", function(x)
+  return math.abs(x) < math.huge
+end)
+
+local function any_integer(value)
+  return is_integer(value), "must be an integer"
+end
+
+local function flag(value)
+  return type(value) == "boolean", "must be true or false"
+end
+
+local function callable(value)
+  if type(value) == "function" then return true end
+  local meta = getmetatable(value)
+  return type(meta) == "table" and meta.__call ~= nil
+end
+
+local function called(value) return callable(value), "must be a function" end
+
+local function is_id(value) return is_integer(value) and value >= 0 end
+
+local function id(value) return is_id(value), "must be a token id (from 0)" end
+
+-- A sequence without holes or other keys whose elements all hold.
+local function is_list(value, holds)
+  if type(value) ~= "table" then return false end
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  if count ~= #value then return false end
+  for _, element in ipairs(value) do
+    if not holds(element) then return false end
+  end
+  return true
+end
+
+local function is_ids(value) return is_list(value, is_id) end
+local function is_word(value) return is_ids(value) and #value > 0 end
+
+local function ids(value)
+  return is_word(value), "must be a list of token ids that is not empty"
+end
+
+local function id_or_ids(value)
+  return is_id(value) or is_word(value),
+         "must be a token id or a list of token ids"
+end
+
+-- Whether `value` is a list that is not empty and whose elements all hold.
+local function is_some(value, holds)
+  return is_list(value, holds) and #value > 0
+end
+
+local function words(value)
+  return is_some(value, is_word),
+         "must be a list of lists of token ids, none of them empty"
+end
+
+local function biases(value)
+  return is_some(value, function(pair)
+    local bias = type(pair) == "table" and pair[2]
+    return type(bias) == "number" and bias == bias and bias < math.huge
+           and is_word(pair[1])
+  end), "must be a list of {ids, bias} that is not empty"
+end
+
+local function decay(value)
+  return type(value) == "table" and is_id(value[1]) and #value == 2
+         and (positive(value[2])), "must be {start, factor}, factor above 0"
+end
+
+local function early_stopping(value)
+  return type(value) == "boolean" or value == "never",
+         'must be true, false or "never"'
+end
+
+local function texts(value)
+  local function is_text(text) return type(text) == "string" and text ~= "" end
+  return is_text(value) or is_some(value, is_text),
+         "must be a text or a list of texts, none of them empty"
+end
+
+local function functions(value)
+  return is_list(value, callable), "must be a list of functions(logits, ids)"
+end
+
+-- The arguments of processors.watermark, or with keys those of synthid.
+local function watermark(value)
+  if type(value) ~= "table" then return false, "must be a table" end
+  local factory = value.keys and "synthid" or "watermark"
+  local fine, message = pcall(core.processors[factory], value)
+  return fine, not fine and "its " .. (message:match "%((.+)%)$" or message)
+end
+
+local function conditions(value)
+  return callable(value) or is_some(value, callable),
+         "must be a function(ids) or a list of such functions"
+end
+
+local function strategy(value)
+  return type(value) == "string" or callable(value),
+         "must be the name of a strategy or a function"
+end
+
+local function rows(value)
+  return is_ids(value) or is_list(value, is_ids),
+         "must be a list of token ids or a list of such lists"
+end
+
+local function mask(value)
+  local function is_bit(bit) return bit == 0 or bit == 1 end
+  local function is_bits(list) return is_list(list, is_bit) end
+  return type(value) == "userdata" or is_bits(value)
+         or is_list(value, is_bits),
+         "must be a list of 0 and 1, a list of such lists, or a Tensor"
+end
+
+-- ---- the fields ----
+
+return {
+  -- length
+  max_length = integer(1), max_new_tokens = integer(1),
+  min_length = integer(0), min_new_tokens = integer(0),
+  early_stopping = early_stopping, max_time = positive, stop_strings = texts,
+  stopping_criteria = conditions,
+  -- strategy
+  do_sample = flag, num_beams = integer(1), num_beam_groups = integer(1),
+  diversity_penalty = from_0, num_return_sequences = integer(1),
+  length_penalty = finite, strategy = strategy, seed = any_integer,
+  -- logits
+  temperature = positive, top_k = integer(0), top_p = unit, min_p = unit,
+  top_h = share, typical_p = share, epsilon_cutoff = below_one,
+  eta_cutoff = below_one, repetition_penalty = positive,
+  encoder_repetition_penalty = positive, no_repeat_ngram_size = integer(0),
+  encoder_no_repeat_ngram_size = integer(0), bad_words_ids = words,
+  renormalize_logits = flag, forced_bos_token_id = id,
+  forced_eos_token_id = id_or_ids, remove_invalid_values = flag,
+  exponential_decay_length_penalty = decay, suppress_tokens = ids,
+  begin_suppress_tokens = ids, sequence_bias = biases,
+  prefix_allowed_tokens_fn = called, processors = functions,
+  guidance_scale = finite, negative_prompt_ids = rows,
+  watermarking_config = watermark,
+  -- special tokens
+  pad_token_id = id, bos_token_id = id, eos_token_id = id_or_ids,
+  decoder_start_token_id = id,
+  -- what results tell
+  logprobs = flag, top_logprobs = integer(1), output_attentions = flag,
+  -- the run
+  on_token = called, threads = integer(1), batch_size = integer(1),
+  decoder_input_ids = rows, source_mask = mask,
+}
