@@ -40,6 +40,8 @@ describe("decant", function()
       "source_mask", "strategy", "threads", "batch_size", "stopping_criteria",
       "logprobs", "top_logprobs", "output_attentions",
       "watermarking_config",
+      "assistant_model", "assistant_confidence_threshold",
+      "num_assistant_tokens", "inner_strategy", "reward",
     }
     for _, field in ipairs(require "decant.cli.fields") do
       offered[#offered + 1] = field[1]

@@ -74,6 +74,18 @@ describe("a config", function()
       {{watermarking_config = 5}, "watermarking_config is 5, must be a table"},
       {{watermarking_config = {bias = "2"}}, "watermarking_config is {...}, "
        .. "its bias is 2, must be a finite number"},
+      {{force_words_ids = {{1, nil, 2}}}, "force_words_ids is {{1, nil, 2}}, "
+       .. "must be a list of lists of token ids, or of lists of such lists"},
+      {{force_words_ids = {{}}}, "force_words_ids is {{}}, "
+       .. "must be a list of lists of token ids, or of lists of such lists"},
+      {{dola_layers = "middle"}, 'dola_layers is "middle", must be "low", '
+       .. '"high" or a list of layers from 0'},
+      {{assistant_model = "small.gguf"},
+       'assistant_model is "small.gguf", must be a model'},
+      {{utility = "rouge"}, 'utility is "rouge", must be "chrf", "bleu" or a '
+       .. "function(hypothesis, reference)"},
+      {{penalty_alpha = 2}, "penalty_alpha is 2, must be a number from 0 to 1"},
+      {{best_of = 0}, "best_of is 0, must be an integer from 1"},
     } do
       assert.equal("config: " .. case[2], message(config, case[1]))
     end
@@ -88,7 +100,7 @@ describe("a config", function()
       early_stopping = "never", max_time = 0.5, stop_strings = {"a"},
       do_sample = false, num_beams = 4, num_beam_groups = 2,
       diversity_penalty = 1, num_return_sequences = 2, length_penalty = -1,
-      strategy = "beam", seed = -1, temperature = 0.5, top_k = 1, top_p = 0,
+      strategy = fn, seed = -1, temperature = 0.5, top_k = 1, top_p = 0,
       min_p = 1, top_h = 1, typical_p = 1, epsilon_cutoff = 0,
       eta_cutoff = 0.5, repetition_penalty = 2,
       encoder_repetition_penalty = 2, no_repeat_ngram_size = 2,
@@ -103,7 +115,14 @@ describe("a config", function()
       source_mask = {{1, 1, 0}, {1, 1, 1}}, stopping_criteria = {fn},
       top_logprobs = 5, logprobs = true, output_attentions = true,
       guidance_scale = 1.5, negative_prompt_ids = {{1, 2}, {3}},
-      watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"}}
+      watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"},
+      coverage_penalty = 0.2,
+      force_words_ids = {{1, 2}, {{3}, {4, 5}}}, penalty_alpha = 0.5,
+      dola_layers = {0, 2}, assistant_model = {generate = fn, config = {}},
+      num_assistant_tokens = 5, assistant_confidence_threshold = 0.5,
+      prompt_lookup_num_tokens = 3, max_matching_ngram_size = 2, best_of = 4,
+      inner_strategy = "sample", reward = fn, utility = "bleu",
+      return_alternatives = true, min_alternative_expansion_prob = 0.1}
     for _, name in ipairs(config.fields) do
       assert.is_not_nil(values[name], name)
     end
@@ -129,6 +148,34 @@ describe("a config", function()
        "min_length is 9, must be at most max_length, which is 8"},
       {{min_new_tokens = 9, max_new_tokens = 8},
        "min_new_tokens is 9, must be at most max_new_tokens, which is 8"},
+      {{num_beams = 1, force_words_ids = {{1}}},
+       "force_words_ids needs num_beams above 1"},
+      {{num_beams = 4, force_words_ids = {{1}}, do_sample = true},
+       "force_words_ids and do_sample exclude each other"},
+      {{num_beams = 4, num_beam_groups = 2, diversity_penalty = 1,
+        force_words_ids = {{1}}},
+       "force_words_ids and num_beam_groups exclude each other"},
+      {{num_beams = 4, penalty_alpha = 0.5, top_k = 4}, "penalty_alpha "
+       .. "(contrastive search) excludes num_beams above 1, do_sample, "
+       .. "dola_layers and speculative decoding"},
+      {{num_beams = 1, penalty_alpha = 0.5}, "penalty_alpha (contrastive "
+       .. "search) needs top_k above 1, the number of candidates"},
+      {{num_beams = 4, prompt_lookup_num_tokens = 3},
+       "prompt_lookup_num_tokens excludes num_beams above 1"},
+      {{num_beams = 1, coverage_penalty = 0.2}, "coverage_penalty belongs to "
+       .. "plain beam search: num_beams above 1, no num_beam_groups, no "
+       .. "force_words_ids"},
+      {{num_beams = 1, best_of = 4},
+       "best_of takes several draws: do_sample must be true"},
+      {{num_beams = 1, best_of = 2, do_sample = true,
+        num_return_sequences = 3},
+       "num_return_sequences must be at most best_of"},
+      {{num_beams = 1, do_sample = true, best_of = 2, strategy = "sample"},
+       "best_of goes around inner_strategy, not around strategy"},
+      {{num_beams = 1, do_sample = true, reward = print},
+       "reward has no effect without best_of"},
+      {{num_beams = 1, num_assistant_tokens = 4},
+       "num_assistant_tokens has no effect without assistant_model"},
     } do
       assert.equal("config: " .. case[2], message(config, case[1]))
     end
@@ -233,6 +280,23 @@ describe("a config", function()
     assert.matches("at most num_beams, which is 2",
                    message(config.merge, c, {num_beams = 2}))
   end)
+
+  it("lets the caller's mode go before the one that the model's file sets",
+     function()
+       local file = {penalty_alpha = 0.6, top_k = 4}
+       local mode = require "decant.mode"
+       for name, caller in pairs {
+         contrastive = {}, beam = {num_beams = 4},
+         sample = {do_sample = true},
+         speculative = {prompt_lookup_num_tokens = 3},
+         dola = {dola_layers = "low"},
+       } do
+         assert.equal(name, mode.of(config.merge(caller, file)))
+       end
+       assert.matches("penalty_alpha", message(config.merge,
+                                               {penalty_alpha = 0.6},
+                                               {num_beams = 4}))
+     end)
 
   it("knows what the name of a strategy implies", function()
     local c = config {strategy = "beam", num_return_sequences = 3}

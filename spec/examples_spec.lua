@@ -115,4 +115,16 @@ describe("example", function()
     assert.is_true(tonumber(frames) >= 5 and tonumber(longest) > 0)
     find(out, "translation: %S[^\n]+\n")
   end))
+
+  it("08 plans a line that fits", with_model(function()
+    local out = example "08_tree_search"
+    assert.equal(2, lines_like(out, "^  greedy +%d+!  %S"))
+    local lines = 0
+    for width, length in out:gmatch
+      "at most (%d+) characters.-tree search +(%d+)   %S" do
+      lines = lines + 1
+      assert.is_true(tonumber(length) <= tonumber(width))
+    end
+    assert.equal(2, lines)
+  end))
 end)

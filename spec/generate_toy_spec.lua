@@ -185,12 +185,6 @@ describe("strategies and processors of the caller", function()
     assert.equal("4 2", texts(results))
   end)
 
-  it("say that beam search has no groups", function()
-    assert.error_matches(function()
-      generate{num_beams = 4, num_beam_groups = 2, diversity_penalty = 1}
-    end, "num_beam_groups is 2")
-  end)
-
   it("may give any number of results for each input", function()
     local model = copier()
     local config = {strategy = function(_, _, opts)
@@ -205,7 +199,7 @@ describe("strategies and processors of the caller", function()
 
   it("raise when the name is unknown", function()
     assert.error_matches(function() generate{strategy = "beams"} end,
-      "strategy 'beams' is not known; known: beam, greedy, sample")
+      "strategy 'beams' is not known; known: alternatives, beam, best_of_n")
   end)
 
   it("name what a strategy returned instead of ids", function()

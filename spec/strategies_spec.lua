@@ -266,7 +266,10 @@ describe("decant.strategies", function()
       assert.equal("function", type(f))
     end
     strategies.mine = nil
-    assert.same({"beam", "greedy", "mine", "sample"}, names)
+    assert.same({"alternatives", "beam", "best_of_n", "constrained_beam",
+                 "contrastive", "diverse_beam", "dola", "greedy", "mine",
+                 "minimum_bayes_risk", "sample", "speculative",
+                 "stochastic_beam"}, names)
     assert.is_nil(strategies.unknown)
   end)
 end)

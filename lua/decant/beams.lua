@@ -2,29 +2,38 @@
 --
 --   beam       {ids = new tokens, score = sum of log-probabilities,
 --               row = the session's row that holds it, id = its last token}
---   candidate  a beam that might be: the same fields, row being its parent's,
---              and finish = false or why it stops
---   slot       a finished row {ids, score = penalised by length, finish}, or
---              an empty one {score = DEAD}
+--   candidate  a beam that might be: {parent = beam, row = the parent's, id,
+--               score, finish = false or why it stops}
+--   slot       a finished row {ids, score = its worth, finish}, or an empty
+--               one {score = DEAD}
 --
 -- Rules and the value of DEAD: transformers >= 4.50 (generate.md, section
 -- 3.3). Equal scores keep the order of their lists, so the lower beam and then
 -- the lower id wins.
+--
+-- What a reader would get wrong: a candidate has no ids of its own. Of the
+-- children of a beam that go on, the last one takes the list of its parent
+-- over; only the others copy it (go_on, which so comes last in a step).
 
 local core = require "decant.core"
 
 local beams = {}
 
-local DEAD = -1e9
+local DEAD <const> = -1e9
 
 
--- The first `n` of `list` by score.
-local function best(n, list)
-  for i, item in ipairs(list) do item.order = i end
-  table.sort(list, function(a, b)
-    if a.score ~= b.score then return a.score > b.score end
-    return a.order < b.order
-  end)
+-- The first `n` of `list` by the field `key`, equal ones as they stood; sorts
+-- the list. By insertion, for it is short and nearly in order already.
+function beams.best(n, list, key)
+  for i = 2, #list do
+    local item = list[i]
+    local value, place = item[key], i
+    while place > 1 and list[place - 1][key] < value do
+      list[place] = list[place - 1]
+      place = place - 1
+    end
+    list[place] = item
+  end
   return table.move(list, 1, math.min(n, #list), 1, {})
 end
 
@@ -40,9 +49,32 @@ function beams.start(width)
 end
 
 
--- What a row of `length` new tokens is worth among finished ones.
-function beams.penalised(score, length, penalty)
-  return score / length ^ penalty
+-- How many candidates of a step are looked at: enough that `width` go on even
+-- if all end tokens of all beams are among them.
+function beams.count(opts, width)
+  local eos = opts.eos_token_id
+  local n_eos = type(eos) == "table" and #eos or (eos and 1 or 0)
+  return math.max(2, 1 + n_eos) * width
+end
+
+
+-- sum over the source of log(min(attention so far, 1)): 0 where all of it was
+-- looked at (Wu et al. 2016, equation 14).
+local function covered(coverage)
+  local sum = 0
+  for _, attention in ipairs(coverage) do
+    if attention > 0 then sum = sum + math.log(math.min(attention, 1)) end
+  end
+  return sum
+end
+
+
+-- What a row of `length` new tokens is worth among finished ones. coverage:
+-- a Tensor [source], the attention of its steps added up, or nil.
+function beams.worth(score, length, opts, coverage)
+  local worth = score / length ^ (opts.length_penalty or 1)
+  if coverage then worth = worth + opts.coverage_penalty * covered(coverage) end
+  return worth
 end
 
 
@@ -53,17 +85,19 @@ function beams.empty_slots(width)
 end
 
 
--- Turns raw scores into what the search adds up: log-probabilities, then the
--- processors (which so never see a beam's score). One Logits a beam; beams on
--- the same row share one.
-local function log_probabilities(running, rows, opts)
+-- Turns raw scores into what the search adds up: log-probabilities, `before`
+-- if there is one, then the processors (which so never see a beam's score).
+-- One Logits a beam; beams on the same row share one.
+local function log_probabilities(running, rows, opts, before)
   local list, done = {}, {}
   for i, beam in ipairs(running) do
-    local logits = rows[beam.row]
-    if not done[beam.row] then
+    local logits = done[beam.row]
+    if not logits then
+      logits = before and rows[beam.row]:clone() or rows[beam.row]
       logits:log_softmax()
+      if before then before(logits) end
       opts.process(logits, beam.ids)
-      done[beam.row] = true
+      done[beam.row] = logits
     end
     list[i] = logits
   end
@@ -71,57 +105,93 @@ local function log_probabilities(running, rows, opts)
 end
 
 
-local function extended(ids, id)
-  local copy = table.move(ids, 1, #ids, 1, {})
-  copy[#copy + 1] = id
-  return copy
+-- Why the candidate's row would stop, or false.
+function beams.judge(candidate, stop)
+  local ids = candidate.parent.ids
+  local n = #ids + 1
+  ids[n] = candidate.id
+  local reason = stop(ids)
+  ids[n] = nil
+  return reason
 end
 
 
 -- The `count` candidates of one step: the best first, or with opts.do_sample
--- in the order in which they were drawn.
-function beams.expand(running, rows, opts, count)
-  local list, scores = log_probabilities(running, rows, opts), {}
+-- in the order in which they were drawn; and the list of log-probabilities,
+-- one Logits a beam. before(logits), if given, edits them ahead of the
+-- processors; then `rows` stay as they are.
+function beams.expand(running, rows, opts, count, before)
+  local list = log_probabilities(running, rows, opts, before)
+  local scores, found = {}
   for i, beam in ipairs(running) do scores[i] = beam.score end
-  local found
   if opts.do_sample then
     found = core.beam_sample(list, scores, count, opts.rng)
   else
     found = core.beam_candidates(list, scores, count)
   end
   for _, candidate in ipairs(found) do
-    local parent = running[candidate.row]
-    candidate.ids = extended(parent.ids, candidate.id)
-    candidate.row = parent.row
-    candidate.finish = opts.stop(candidate.ids)
+    candidate.parent = running[candidate.row]
+    candidate.row = candidate.parent.row
+    candidate.finish = beams.judge(candidate, opts.stop)
   end
-  return found
+  return found, list
+end
+
+
+-- The ids of a candidate, as a list of its own.
+function beams.ids_of(candidate)
+  local ids = candidate.parent.ids
+  local copy = table.move(ids, 1, #ids, 1, {})
+  copy[#copy + 1] = candidate.id
+  return copy
+end
+
+
+-- Makes beams of the candidates that are to go on.
+function beams.become(candidates)
+  local list = {}
+  for _, c in ipairs(candidates) do c.parent.heir = c end
+  for i, c in ipairs(candidates) do
+    local parent, ids = c.parent
+    if parent.heir == c then  -- the last child: its siblings have copied
+      ids = parent.ids
+      ids[#ids + 1] = c.id
+    else
+      ids = beams.ids_of(c)
+    end
+    list[i] = {ids = ids, id = c.id, row = c.row, score = c.score,
+               coverage = parent.coverage}
+  end
+  return list
 end
 
 
 -- The `width` beams that go on. A candidate that has stopped is dead, but
 -- goes on where there are not enough others.
 function beams.go_on(candidates, width)
-  local list = {}
-  for i, c in ipairs(candidates) do
-    list[i] = {ids = c.ids, id = c.id, row = c.row,
-               score = c.score + (c.finish and DEAD or 0)}
+  for _, c in ipairs(candidates) do
+    c.alive = c.score + (c.finish and DEAD or 0)
   end
-  return best(width, list)
+  local chosen = beams.best(width, candidates, "alive")
+  for _, c in ipairs(chosen) do c.score = c.alive end
+  return beams.become(chosen)
 end
 
 
 -- `slots` after what stopped among the first #slots candidates took its place.
-function beams.finish(slots, candidates, penalty)
-  local list = table.move(slots, 1, #slots, 1, {})
+function beams.finish(slots, candidates, opts)
+  local list
   for i = 1, math.min(#slots, #candidates) do
     local c = candidates[i]
     if c.finish then
-      list[#list + 1] = {ids = c.ids, finish = c.finish,
-                         score = beams.penalised(c.score, #c.ids, penalty)}
+      list = list or table.move(slots, 1, #slots, 1, {})
+      local ids = beams.ids_of(c)
+      list[#list + 1] = {ids = ids, finish = c.finish,
+                         score = beams.worth(c.score, #ids, opts,
+                                             c.parent.coverage)}
     end
   end
-  return best(#slots, list)
+  return list and beams.best(#slots, list, "score") or slots
 end
 
 
@@ -133,21 +203,47 @@ function beams.all_stopped(candidates)
 end
 
 
--- Appends the chosen tokens to the cache; returns the rows of the next step.
-function beams.advance(session, running)
+-- Emits the tokens behind the first `told` that are decided: that all running
+-- beams, and the best finished row, have in common. Returns how many are told
+-- now. The winner is one of these rows or goes on from one of them.
+function beams.emit(running, slots, told, opts)
+  local first, finished = running[1].ids, slots[1] and slots[1].ids
+  while true do
+    local id = first[told + 1]
+    if not id or finished and finished[told + 1] ~= id then return told end
+    for i = 2, #running do
+      if running[i].ids[told + 1] ~= id then return told end
+    end
+    told = told + 1
+    opts.emit(id)
+  end
+end
+
+
+-- Emits the rest of the best row found.
+function beams.emit_rest(found, told, opts)
+  local ids = found[1].ids
+  for i = told + 1, #ids do opts.emit(ids[i]) end
+  return found
+end
+
+
+-- Appends the chosen tokens to the cache; returns the rows of the next step,
+-- and what else is wanted of them (session.lua).
+function beams.advance(session, running, want)
   local parents, ids = {}, {}
   for i, beam in ipairs(running) do
     parents[i], ids[i] = beam.row, {beam.id}
     beam.row = i
   end
   session:reorder(parents)
-  return session:forward(ids)
+  return session:forward(ids, want)
 end
 
 
 -- The filled slots, `n` at most. Where nothing has finished (too few tokens
 -- were allowed): the best running beam as it is.
-function beams.hypotheses(slots, running, penalty, n)
+function beams.hypotheses(slots, running, opts, n)
   local list = {}
   for _, slot in ipairs(slots) do
     if slot.finish and #list < n then
@@ -158,7 +254,7 @@ function beams.hypotheses(slots, running, penalty, n)
   if #list == 0 then
     local ids = running[1].ids
     list[1] = {ids = ids, finish = "length",
-               score = beams.penalised(running[1].score, #ids, penalty)}
+               score = beams.worth(running[1].score, #ids, opts)}
   end
   return list
 end

@@ -15,6 +15,7 @@
 
 local config_module = require "decant.config"
 local inputs = require "decant.inputs"
+local mode = require "decant.mode"
 local pieces = require "decant.pieces"
 local review = require "decant.review"
 local results_module = require "decant.results"
@@ -130,7 +131,8 @@ end
 
 -- How many results one row gives: a beam search finds all of them.
 local function results_of_row(config)
-  return config.num_beams > 1 and config.num_return_sequences or 1
+  local all = config.num_beams > 1 or mode.returns_all(mode.of(config))
+  return all and config.num_return_sequences or 1
 end
 
 
@@ -154,7 +156,7 @@ local function tasks_of(call, items)
     item.waiting = per_item
     for _ = 1, per_item do
       tasks[#tasks + 1] = setmetatable({
-        call = call, item = item, number = #tasks, width = config.num_beams,
+        call = call, item = item, number = #tasks, width = mode.rows(config),
         results = item.empty and empty_results(call, item) or nil,
       }, Task)
     end
@@ -232,6 +234,7 @@ local function new(model, input, given, options)
                                      model.config.vocab)
   local wrong = given and wrong_model(model, given)
                 or options.wrong and options.wrong(config)
+                or mode.wrong_for(model, config)
   if wrong then error("config: " .. wrong, level) end
   local strategy, name = strategy_of(config)
   local strings = config.stop_strings or {}

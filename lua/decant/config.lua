@@ -16,6 +16,7 @@
 -- defaults come from the metatable. The fields are in config/types.lua, how
 -- they go together in config/rules.lua.
 
+local mode = require "decant.mode"
 local nearest = require "decant.nearest"
 local rules = require "decant.config.rules"
 local types = require "decant.config.types"
@@ -33,6 +34,16 @@ local implied = {
   greedy = {do_sample = false, num_beams = 1},
   sample = {do_sample = true, num_beams = 1},
   beam = {num_beams = 4},
+  diverse_beam = {num_beams = 4, num_beam_groups = 2, diversity_penalty = 0.5},
+  constrained_beam = {num_beams = 4},
+  stochastic_beam = {num_beams = 4, do_sample = true},
+  contrastive = {penalty_alpha = 0.6, top_k = 4, num_beams = 1,
+                 do_sample = false},
+  dola = {dola_layers = "low", num_beams = 1},
+  speculative = {num_beams = 1},
+  best_of_n = {best_of = 8, do_sample = true},
+  minimum_bayes_risk = {best_of = 8, do_sample = true},
+  alternatives = {return_alternatives = true, num_beams = 1},
 }
 
 -- Where `false` means that there is none, not that the default holds.
@@ -174,15 +185,14 @@ end
 --- The strategy that a merged config asks for: what the caller named, or by
 -- the fields, as in transformers.
 function config.strategy(merged)
-  return merged.strategy or merged.num_beams > 1 and "beam"
-         or merged.do_sample and "sample" or "greedy"
+  return mode.of(merged)
 end
 
 -- What is wrong between the fields of a merged config. `caller`: what the
 -- caller set; what the model's file sets for nothing is not held against it.
 local function wrong_together(object, caller, vocab)
   local get = getter(object)
-  return rules.wrong_pair(get) or rules.wrong_lengths(object, caller)
+  return rules.wrong_pair(get, caller) or rules.wrong_lengths(object, caller)
          or rules.without_effect(caller, get, config.strategy(object), defaults)
          or vocab and rules.outside(caller, vocab)
 end
@@ -231,7 +241,7 @@ local function new(_, given)
   local wrong = wrong_table(given)
   if wrong then error("config: " .. wrong, 2) end
   local object = with_implied(given)
-  wrong = object.num_beams and rules.wrong_pair(getter(object))
+  wrong = object.num_beams and rules.wrong_pair(getter(object), object)
   if wrong then error("config: " .. wrong, 2) end
   return setmetatable(object, GenerationConfig)
 end

@@ -24,6 +24,7 @@ local decant = {
 local lazy = {
   config = "decant.config",
   convert = "decant.convert",
+  metrics = "decant.metrics",
   processors = "decant.processors",
   stop = "decant.stop",
   strategies = "decant.strategies",

@@ -77,8 +77,12 @@ end
 
 local flags = {every = true, hidden = true, attention = true}
 
+local function n_layers(self)
+  return self.limits.decoder_layers or self.limits.layers
+end
+
 local function is_layer(self, layer)
-  local n = self.limits.decoder_layers
+  local n = n_layers(self)
   return math.type(layer) == "integer" and layer >= 0 and (not n or layer < n)
 end
 
@@ -99,7 +103,7 @@ local function check_want(self, method, want)
       for _, layer in ipairs(value) do
         if not is_layer(self, layer) then
           wrong("want.layers: %s is no layer; they are numbered 0 to %s",
-                tostring(layer), (self.limits.decoder_layers or 0) - 1)
+                tostring(layer), (n_layers(self) or 0) - 1)
         end
       end
     elseif not flags[name] then

@@ -3,7 +3,12 @@
 -- what it may rely on. A program may add its own here and then ask for it by
 -- name: decant.strategies.mine = function(session, prompt, opts) ... end
 
-local bundled = {beam = true, greedy = true, sample = true}
+local bundled = {
+  alternatives = true, beam = true, best_of_n = true, constrained_beam = true,
+  contrastive = true, diverse_beam = true, dola = true, greedy = true,
+  minimum_bayes_risk = true, sample = true, speculative = true,
+  stochastic_beam = true,
+}
 
 local strategies = setmetatable({}, {
   __index = function(self, name)

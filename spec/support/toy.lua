@@ -5,7 +5,8 @@
 --   toy.T                    the Markov model of reference/generate.md, 4.2:
 --                            the scores after token t are T[t]
 --   toy.model(options)       a Model on it, with a pure Lua core; options:
---                            kind, scores(row, source), tokenizer, vocab, ...
+--                            kind, scores(row, source), tokenizer, vocab,
+--                            hidden(row), attention(row), early(row, layer)
 --   toy.session(options)     a Session on it
 --
 -- The fake core has the interface of src/lua/model.c (hparams, tokenizer,
@@ -152,24 +153,51 @@ function Core:rows(n, source)
 end
 
 
+-- What is wanted of one row beside the next scores (session.lua): every;
+-- hidden and attention, if options.hidden or options.attention makes the
+-- numbers of a position; layers by options.early.
+local function extras_of(model, line, fed, source, want)
+  local extras = {}
+  if want.every then extras.every = {} end
+  for _, kind in ipairs{"hidden", "attention"} do
+    if want[kind] then extras[kind] = {} end
+  end
+  for i = #line - #fed + 1, #line do
+    local past = table.move(line, 1, i, 1, {})
+    if want.every then
+      table.insert(extras.every, core.logits(model.scores(past, source)))
+    end
+    for _, kind in ipairs{"hidden", "attention"} do
+      if want[kind] then table.insert(extras[kind], model[kind](past)) end
+    end
+  end
+  for _, kind in ipairs{"hidden", "attention"} do
+    if want[kind] then extras[kind] = core.tensor(extras[kind]) end
+  end
+  for i, layer in ipairs(want.layers or {}) do
+    extras.layers = extras.layers or {}
+    extras.layers[i] = core.logits(model.early(line, layer))
+  end
+  return extras
+end
+
+
 -- One pass: appends, then the scores after the last token of each row.
 local function forward(model, requests)
   local answers = {}
   for i, request in ipairs(requests) do
-    local rows, ids = request[1], request[2]
+    local rows, ids, want = request[1], request[2], request[3]
     assert(not rows.closed, "the rows are closed")
-    answers[i] = {}
-    local extras = {}
+    answers[i] = {extras = want and {}}
     for j, line in ipairs(rows.timelines) do
-      local every = {}
-      for at, id in ipairs(ids[j]) do
-        line[#line + 1] = id
-        every[at] = core.logits(model.scores(line, rows.source))
+      table.move(ids[j], 1, #ids[j], #line + 1, line)
+      answers[i][j] = #ids[j] > 0 and
+        core.logits(model.scores(line, rows.source)) or false
+      if want then
+        answers[i].extras[j] = #ids[j] > 0 and
+          extras_of(model, line, ids[j], rows.source, want)
       end
-      answers[i][j] = every[#every] or false
-      extras[j] = {every = every}
     end
-    answers[i].extras = request[3] and extras or nil
   end
   return answers
 end
@@ -181,6 +209,8 @@ local function markov(line) return toy.T[line[#line]] end
 function toy.core_model(options)
   local model = setmetatable({
     scores = options.scores or markov, own_tokenizer = options.tokenizer,
+    hidden = options.hidden, attention = options.attention,
+    early = options.early,
     encoded = {}, sourced = {}, open_rows = 0,
     config = {
       architecture = "toy", kind = options.kind or "causal",

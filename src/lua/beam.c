@@ -1,5 +1,6 @@
 /*
-** beam.c: the beam step for Lua strategies.
+** beam.c: what strategies do to several rows at once: the beam step, and two
+** rows against each other.
 **
 **   core.beam_candidates(rows, scores, n)   -> {{row=, id=, score=}, ...}
 **       the n best continuations, best first; rows: a list of Logits (log-
@@ -8,9 +9,15 @@
 **   core.beam_sample(rows, scores, n, rng)  -> the same, drawn without
 **       replacement from the softmax of the scores, in the order drawn
 **
+**   core.divergence(a, b)      -> number: the Jensen-Shannon divergence of two
+**       Logits that hold log-probabilities, per entry
+**   core.contrast(a, b, share) -> a: a - b where a is at least log(share) below
+**       its maximum, else -inf; both hold log-probabilities
+**
 ** Rows count from 1, ids from 0.
 */
 #include "decode/beam.h"
+#include "decode/contrast.h"
 #include "lua/logits.h"
 
 
@@ -111,9 +118,41 @@ static int beam_sample (lua_State *L) {
 }
 
 
+/* The Logits at arguments 1 and 2, of one length. */
+static float *check_two (lua_State *L, const float **other, size_t *n) {
+  size_t m;
+  float *x = dc_check_logits(L, 1, n);
+  *other = dc_check_logits(L, 2, &m);
+  luaL_argcheck(L, m == *n, 2, "the rows have different lengths");
+  return x;
+}
+
+
+static int divergence (lua_State *L) {
+  size_t n;
+  const float *b, *a = check_two(L, &b, &n);
+  float *room = dc_push_scratch(L, n, 2 * sizeof *room);
+  lua_pushnumber(L, dc_divergence(a, b, n, room));
+  return 1;
+}
+
+
+static int contrast (lua_State *L) {
+  size_t n;
+  const float *base;
+  float *x = check_two(L, &base, &n);
+  double share = luaL_checknumber(L, 3);
+  luaL_argcheck(L, share > 0 && share <= 1, 3, "must be above 0, at most 1");
+  dc_contrast(x, base, n, (float)share);
+  lua_settop(L, 1);
+  return 1;
+}
+
+
 void dc_open_beam (lua_State *L) {
   static const luaL_Reg functions[] = {
     {"beam_candidates", beam_candidates}, {"beam_sample", beam_sample},
+    {"divergence", divergence}, {"contrast", contrast},
     {NULL, NULL}
   };
   luaL_setfuncs(L, functions, 0);

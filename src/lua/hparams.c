@@ -99,6 +99,8 @@ static void push_sizes (lua_State *L, const dc_model *m) {
     set_stack(L, "decoder_", &hp->decoder);
   }
   set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
+  lua_pushboolean(L, m->weights.tied);
+  lua_setfield(L, -2, "tied_embeddings");
   lua_pushstring(L, dc_type_of(m->weights.embedding.type)->name);
   lua_setfield(L, -2, "type");
 }

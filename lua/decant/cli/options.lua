@@ -66,6 +66,11 @@ function readers.lists(text)
   return lists
 end
 
+-- Numbers, or a word such as "high".
+function readers.ids_or_text(text)
+  return readers.ids(text) or text
+end
+
 -- true, false or a word such as "never".
 function readers.boolean_or_text(text)
   local value = readers.boolean(text)

@@ -1,6 +1,6 @@
 -- config/rules.lua: how the fields of a config go together.
 --
---   rules.wrong_pair(get)             two fields that cannot both hold
+--   rules.wrong_pair(get, caller)     two fields that cannot both hold
 --   rules.wrong_lengths(object, caller)
 --                                     a shortest row above the longest
 --   rules.without_effect(caller, get, mode, defaults)
@@ -10,6 +10,8 @@
 -- Each answers nil or what is wrong. get(name): the value that counts; object,
 -- caller: what is set at all, and what the caller sets; mode: the strategy that
 -- will run, by name.
+
+local mode = require "decant.mode"
 
 local rules = {}
 
@@ -31,7 +33,8 @@ end
 
 local function wrong_sequences(get)
   local beams, sequences = get "num_beams", get "num_return_sequences"
-  if sequences > beams and (beams > 1 or not get "do_sample") then
+  if sequences > beams and (beams > 1 or not get "do_sample")
+     and not get "return_alternatives" and not get "best_of" then
     return ("num_return_sequences is %d, must be at most num_beams, which "
             .. "is %d (only sampling without beams gives more)")
            :format(sequences, beams)
@@ -73,9 +76,10 @@ local function wrong_guidance(get)
   end
 end
 
-function rules.wrong_pair(get)
+function rules.wrong_pair(get, caller)
   return wrong_groups(get) or wrong_sequences(get) or wrong_name(get)
          or wrong_forced(get) or wrong_guidance(get)
+         or mode.wrong(get, caller)
 end
 
 
@@ -122,8 +126,8 @@ local judged = {greedy = true, sample = true, beam = true}
 -- Values that change nothing wherever they stand, beside the default.
 local neutral = {min_p = 0, typical_p = 1, epsilon_cutoff = 0, eta_cutoff = 0}
 
-function rules.without_effect(caller, get, mode, defaults)
-  if not judged[mode] then return nil end
+function rules.without_effect(caller, get, strategy, defaults)
+  if not judged[strategy] then return nil end
   local wrong
   for name, value in next, caller do
     local need = needs[name]

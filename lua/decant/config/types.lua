@@ -115,6 +115,29 @@ local function early_stopping(value)
          'must be true, false or "never"'
 end
 
+-- A phrase, or a list of phrases of which one must appear.
+local function forced(value)
+  return is_list(value, function(entry)
+    return is_word(entry) or type(entry) == "table" and #entry > 0
+                             and is_list(entry, is_word)
+  end), "must be a list of lists of token ids, or of lists of such lists"
+end
+
+local function layers(value)
+  return value == "low" or value == "high" or is_word(value),
+         'must be "low", "high" or a list of layers from 0'
+end
+
+local function loaded(value)
+  return type(value) == "table" and callable(value.generate)
+         and type(value.config) == "table", "must be a model"
+end
+
+local function utility(value)
+  return callable(value) or value == "chrf" or value == "bleu",
+         'must be "chrf", "bleu" or a function(hypothesis, reference)'
+end
+
 local function texts(value)
   local function is_text(text) return type(text) == "string" and text ~= "" end
   return is_text(value) or is_some(value, is_text),
@@ -168,6 +191,13 @@ return {
   do_sample = flag, num_beams = integer(1), num_beam_groups = integer(1),
   diversity_penalty = from_0, num_return_sequences = integer(1),
   length_penalty = finite, strategy = strategy, seed = any_integer,
+  coverage_penalty = from_0, force_words_ids = forced, penalty_alpha = unit,
+  dola_layers = layers, assistant_model = loaded,
+  num_assistant_tokens = integer(1), assistant_confidence_threshold = unit,
+  prompt_lookup_num_tokens = integer(1), max_matching_ngram_size = integer(1),
+  best_of = integer(1), inner_strategy = strategy, reward = called,
+  utility = utility, return_alternatives = flag,
+  min_alternative_expansion_prob = unit,
   -- logits
   temperature = positive, top_k = integer(0), top_p = unit, min_p = unit,
   top_h = share, typical_p = share, epsilon_cutoff = below_one,

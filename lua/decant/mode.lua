@@ -1,0 +1,215 @@
+-- decant.mode: which strategy the fields of a config ask for, by the rules of
+-- transformers (generate.md, section 1.3) and for decant's own fields by the
+-- same idea: what is set picks the mode. config.strategy goes before all.
+--
+--   mode.of(config)        -> the name of a strategy
+--   mode.returns_all(name) -> whether one run of it finds all of the
+--                             num_return_sequences; else each is a run
+--   mode.inner(config)     -> the strategy that best_of_n goes around
+--   mode.rows(config)      -> how many rows one run of it keeps alive
+--   mode.wrong(get, caller)
+--                          -> nil, or which fields exclude each other
+--   mode.wrong_for(model, config)
+--                          -> nil, or what this model cannot do
+
+local constraints = require "decant.constraints"
+local drafts = require "decant.drafts"
+
+local mode = {}
+
+
+local function is_set(value) return value ~= nil and value ~= false end
+
+local function has_words(config)
+  return is_set(config.force_words_ids) and #config.force_words_ids > 0
+end
+
+local function is_contrastive(config)
+  return (config.penalty_alpha or 0) > 0 and (config.top_k or 0) > 1
+         and not config.do_sample
+end
+
+local function is_speculative(config)
+  return is_set(config.assistant_model)
+         or is_set(config.prompt_lookup_num_tokens)
+end
+
+
+-- With one row at a time.
+local function single(config)
+  if is_speculative(config) then return "speculative" end
+  if is_set(config.dola_layers) then return "dola" end
+  if is_contrastive(config) then return "contrastive" end
+  return config.do_sample and "sample" or "greedy"
+end
+
+
+-- What runs if nothing goes around it (best_of, alternatives).
+local function inner(config)
+  if (config.num_beams or 1) == 1 then return single(config) end
+  if has_words(config) then return "constrained_beam" end
+  if (config.num_beam_groups or 1) > 1 then return "diverse_beam" end
+  return "beam"
+end
+
+
+function mode.of(config)
+  if config.strategy then return config.strategy end
+  if config.return_alternatives then return "alternatives" end
+  if is_set(config.best_of) then
+    return config.utility and "minimum_bayes_risk" or "best_of_n"
+  end
+  return inner(config)
+end
+
+
+-- The strategy of which best_of_n and minimum_bayes_risk take several results.
+function mode.inner(config)
+  return config.inner_strategy or inner(config)
+end
+
+
+local all = {
+  beam = true, diverse_beam = true, constrained_beam = true,
+  stochastic_beam = true, best_of_n = true, minimum_bayes_risk = true,
+  alternatives = true,
+}
+
+function mode.returns_all(name)
+  return all[name] or false
+end
+
+
+function mode.rows(config)
+  local name = mode.of(config)
+  if name == "contrastive" then return math.max(config.top_k or 1, 1) end
+  if name == "alternatives" then return config.num_return_sequences end
+  if config.best_of and all[name] then
+    return config.best_of * config.num_beams
+  end
+  return config.num_beams
+end
+
+
+-- Strategies that choose among the results of another.
+local chooses = {best_of_n = true, minimum_bayes_risk = true}
+
+-- Fields that say more about another one.
+local needs = {
+  {"inner_strategy", "best_of"}, {"reward", "best_of"},
+  {"utility", "best_of"},
+  {"min_alternative_expansion_prob", "return_alternatives"},
+  {"num_assistant_tokens", "assistant_model"},
+  {"assistant_confidence_threshold", "assistant_model"},
+}
+
+-- What a field that the caller sets cannot be together with, wherever the
+-- other comes from: {field, whether it holds, message}. What only the model's
+-- file sets gives way, by the order of `mode.of`.
+local function rules(config)
+  local beams, sampling = config.num_beams > 1, config.do_sample
+  local groups, words = config.num_beam_groups > 1, has_words(config)
+  local contrastive = (config.penalty_alpha or 0) > 0
+  local speculative, dola = is_speculative(config), is_set(config.dola_layers)
+  return {
+    {"force_words_ids", words and not beams,
+     "force_words_ids needs num_beams above 1"},
+    {"force_words_ids", words and sampling,
+     "force_words_ids and do_sample exclude each other"},
+    {"force_words_ids", words and groups,
+     "force_words_ids and num_beam_groups exclude each other"},
+    {"coverage_penalty", (config.coverage_penalty or 0) > 0
+                         and (not beams or words or groups),
+     "coverage_penalty belongs to plain beam search: num_beams above 1, no "
+     .. "num_beam_groups, no force_words_ids"},
+    {"penalty_alpha", contrastive and (beams or sampling or dola
+                                       or speculative),
+     "penalty_alpha (contrastive search) excludes num_beams above 1, "
+     .. "do_sample, dola_layers and speculative decoding"},
+    {"penalty_alpha", contrastive and (config.top_k or 0) < 2,
+     "penalty_alpha (contrastive search) needs top_k above 1, the number of "
+     .. "candidates"},
+    {"dola_layers", beams or speculative,
+     "dola_layers excludes num_beams above 1 and speculative decoding"},
+    {"assistant_model", beams,
+     "assistant_model excludes num_beams above 1"},
+    {"prompt_lookup_num_tokens", beams,
+     "prompt_lookup_num_tokens excludes num_beams above 1"},
+    {"assistant_model", is_set(config.prompt_lookup_num_tokens),
+     "assistant_model and prompt_lookup_num_tokens exclude each other"},
+    {"best_of", config.return_alternatives,
+     "best_of and return_alternatives exclude each other"},
+    {"best_of", config.strategy and not chooses[config.strategy],
+     "best_of goes around inner_strategy, not around strategy"},
+    {"best_of", not sampling and not config.inner_strategy,
+     "best_of takes several draws: do_sample must be true"},
+    {"best_of", config.num_return_sequences > (config.best_of or 0),
+     "num_return_sequences must be at most best_of"},
+    {"reward", config.utility, "reward and utility exclude each other"},
+    {"return_alternatives", beams,
+     "return_alternatives and num_beams above 1 exclude each other"},
+  }
+end
+
+
+-- `get` reads a field, `caller` is the table that the caller gave. What a
+-- strategy of the caller's does with the fields is its own affair.
+function mode.wrong(get, caller)
+  if type(get "strategy") == "function" then return nil end
+  local config = setmetatable({}, {__index = function(_, name)
+    return get(name)
+  end})
+  for _, rule in ipairs(rules(config)) do
+    local field, holds, message = table.unpack(rule, 1, 3)
+    if is_set(rawget(caller, field)) and holds then return message end
+  end
+  for _, pair in ipairs(needs) do
+    local field, other = table.unpack(pair)
+    if is_set(rawget(caller, field)) and not is_set(config[other]) then
+      return ("%s has no effect without %s"):format(field, other)
+    end
+  end
+end
+
+
+-- ---- what needs the model ----
+
+local function wrong_assistant(model, config)
+  local wrong = config.assistant_model and
+                drafts.check(model, config.assistant_model)
+  return wrong and "assistant_model " .. wrong
+end
+
+
+local function wrong_layers(model, config)
+  local n = model.config.decoder_layers or model.config.layers
+  local layers = config.dola_layers
+  for _, layer in ipairs(type(layers) == "table" and layers or {}) do
+    if layer >= n then
+      return ("dola_layers has %d; early exits are numbered 0 to %d")
+             :format(layer, n - 1)
+    end
+  end
+end
+
+
+local function wrong_words(model, config)
+  if not has_words(config) then return nil end
+  local eos = config.eos_token_id or {}
+  return constraints.wrong(config.force_words_ids, {
+    vocab = model.config.vocab, eos = type(eos) == "table" and eos or {eos},
+    suppressed = config.suppress_tokens or {},
+    bad_words = config.bad_words_ids or {},
+  })
+end
+
+
+function mode.wrong_for(model, config)
+  if (config.coverage_penalty or 0) > 0 and model.kind == "causal" then
+    return "coverage_penalty: a causal model has no cross-attention"
+  end
+  return wrong_assistant(model, config) or wrong_layers(model, config)
+         or wrong_words(model, config)
+end
+
+return mode

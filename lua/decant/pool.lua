@@ -1,0 +1,106 @@
+-- decant.pool: several results for one input by another strategy, for those
+-- that choose among them (best_of_n, minimum_bayes_risk).
+--
+--   pool.draw(session, prompt, opts)   -> list of opts.best_of results {ids,
+--                                         score, finish}
+--
+-- Each runs on a fork of the session in a coroutine of its own, and all of
+-- them share forward passes with each other and with the other inputs of a
+-- list. Result i of row r
+-- draws as row r + (i - 1) * 2^32 would: the first is what the inner strategy
+-- gives alone.
+
+local beams = require "decant.beams"
+local core = require "decant.core"
+local mode = require "decant.mode"
+local scheduler = require "decant.scheduler"
+local strategies = require "decant.strategies"
+
+local pool = {}
+
+
+local function inner_strategy(opts)
+  local inner = mode.inner(opts)
+  if type(inner) ~= "string" then return inner end
+  return strategies[inner] or
+    error(("inner_strategy '%s' is not known"):format(inner), 0)
+end
+
+
+-- What run i of the inner strategy is told. `state.score` adds up the
+-- log-probabilities of what it emits.
+local function opts_of(opts, i)
+  local seed, row = opts.rng:state()
+  local state = {score = 0}
+  local mine = {
+    complete = true, num_return_sequences = 1, best_of = false,
+    rng = core.rng(seed):row(row + ((i - 1) << 32)),
+  }
+  function mine.process(logits, ids)
+    opts.process(logits, ids)
+    state.logits = logits
+    return logits
+  end
+  function mine.emit(id)
+    if not state.logits then return end
+    state.score = state.score + math.log(state.logits:probability(id))
+    state.logits = nil
+  end
+  return setmetatable(mine, {__index = opts}), state
+end
+
+
+-- The best of what the inner strategy returned. A score that it gives itself
+-- stays; else it is that of a finished beam.
+local function result_of(state, opts, ids, reason, score)
+  if type(ids[1]) == "table" then return ids[1] end
+  return {ids = ids, finish = reason or opts.stop(ids) or "stop",
+          score = score or beams.worth(state.score, #ids, opts)}
+end
+
+
+-- Strategies that want of a prompt nothing but the scores behind it.
+local only_scores = {greedy = true, sample = true, beam = true,
+                     diverse_beam = true, stochastic_beam = true}
+
+-- Feeds what all runs have in common; returns what each has to feed.
+local function feed_once(session, prompt, opts)
+  if #prompt == 1 or not only_scores[mode.inner(opts)] then return prompt end
+  session:feed(table.move(prompt, 1, #prompt - 1, 1, {}))
+  return {prompt[#prompt]}
+end
+
+
+function pool.draw(session, prompt, opts)
+  local n, inner, i = opts.best_of or 8, inner_strategy(opts), 0
+  local found, rest = {}, feed_once(session, prompt, opts)
+  scheduler.run(function()
+    i = i + 1
+    if i > n then return nil end
+    local number = i
+    return function()
+      local timeline <close> = session:fork()
+      local mine, state = opts_of(opts, number)
+      found[number] = result_of(state, opts,
+                                inner(timeline, rest, mine))
+    end
+  end, n)
+  return found
+end
+
+
+-- The best by `score`, at most opts.num_return_sequences, which are emitted
+-- now: equal ones in the order drawn.
+function pool.best(found, opts)
+  local best = beams.best(opts.num_return_sequences or 1, found, "score")
+  for _, id in ipairs(best[1].ids) do opts.emit(id) end
+  return best
+end
+
+-- A result as text, where there is a tokenizer; else its ids, as words.
+function pool.text(result, opts)
+  if opts.tokenizer then return opts.tokenizer:decode(result.ids) end
+  return table.concat(result.ids, " ")
+end
+
+return pool
