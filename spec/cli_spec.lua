@@ -39,7 +39,7 @@ describe("decant", function()
       "on_token", "prefix_allowed_tokens_fn", "processors", "sequence_bias",
       "source_mask", "strategy", "threads", "batch_size", "stopping_criteria",
       "logprobs", "top_logprobs", "output_attentions",
-      "watermarking_config",
+      "watermarking_config", "session",
       "assistant_model", "assistant_confidence_threshold",
       "num_assistant_tokens", "inner_strategy", "reward",
     }

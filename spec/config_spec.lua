@@ -116,7 +116,7 @@ describe("a config", function()
       top_logprobs = 5, logprobs = true, output_attentions = true,
       guidance_scale = 1.5, negative_prompt_ids = {{1, 2}, {3}},
       watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"},
-      coverage_penalty = 0.2,
+      coverage_penalty = 0.2, session = {feed = fn},
       force_words_ids = {{1, 2}, {{3}, {4, 5}}}, penalty_alpha = 0.5,
       dola_layers = {0, 2}, assistant_model = {generate = fn, config = {}},
       num_assistant_tokens = 5, assistant_confidence_threshold = 0.5,

@@ -86,6 +86,14 @@ end
 
 -- ---- tasks ----
 
+-- What a session of the caller, which holds the beginning of the prompt, is
+-- still to be fed.
+local function rest_of(prompt, given)
+  if not given then return prompt end
+  return table.move(prompt, given:length() + 1, #prompt, 1, {})
+end
+
+
 -- The body of the task's coroutine. What it yields is not its business.
 function Task:body()
   local call, item = self.call, self.item
@@ -93,12 +101,12 @@ function Task:body()
   return function()
     local opts, state <close> = row.new(call, item, self.number)
     self.state = state
-    local source = item.source
-    local timeline <close> = session.new(model.core:rows(1, source),
-                                         model.engine, model.config, model)
+    local source, given = item.source, call.config.session
+    local own <close> = not given and session.new(
+      model.core:rows(1, source), model.engine, model.config, model) or nil
     self:release()
     local found, ids = collect(self, state, call.strategy(
-      timeline, item.prompt, opts))
+      given or own, rest_of(item.prompt, given), opts))
     row.tell_rest(state, found[1])
     for i, result in ipairs(found) do
       review(call, item, source, result, ids[i])
@@ -228,6 +236,21 @@ local function wrong_model(model, given)
 end
 
 
+-- A session of the caller serves one row of a causal model.
+local function wrong_session(model, config, tasks)
+  local given = config.session
+  if not given then return nil end
+  if model.kind ~= "causal" or given.model ~= model then
+    return "session must be one of this model, and the model causal"
+  elseif #tasks ~= 1 or #given ~= 1 then
+    return "session takes one input, one result and has one row"
+  elseif given:length() >= #tasks[1].item.prompt then
+    return ("session holds %d positions, the input must be longer"):format(
+      given:length())
+  end
+end
+
+
 local function new(model, input, given, options)
   local level = (options.level or 1) + 1
   local config = config_module.merge(given, model.config.generation, level,
@@ -244,6 +267,8 @@ local function new(model, input, given, options)
     stop_strings = type(strings) == "string" and {strings} or strings,
   }, Call)
   call.tasks = tasks_of(call, inputs.read(model, input, config))
+  wrong = wrong_session(model, config, call.tasks)
+  if wrong then error("config: " .. wrong, level) end
   return call
 end
 

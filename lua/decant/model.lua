@@ -5,6 +5,7 @@
 -- The core's userdata frees itself when the last session, source or coroutine
 -- on it is gone; close() frees it now.
 
+local chat = require "decant.chat"
 local core = require "decant.core"
 local generate = require "decant.generate"
 local inputs = require "decant.inputs"
@@ -173,6 +174,17 @@ function Model:complete(text, config)
 end
 
 
+-- The answer to a conversation, and its result; see chat.lua.
+function Model:chat(messages, config)
+  check_open(self, "chat")
+  if self.kind ~= "causal" then
+    error("model:chat needs a causal model; this one is " ..
+          tostring(self.kind), 2)
+  end
+  return chat(self, messages, config, 2)
+end
+
+
 function Model:stream(input, config)
   check_open(self, "stream")
   return stream(self, input, config)
@@ -194,8 +206,9 @@ end
 
 -- Idempotent. Sessions on the model cannot be used afterwards.
 function Model:close()
-  local handle = self.core
-  self.core = nil
+  local handle, talk = self.core, self.conversation
+  self.core, self.conversation = nil, nil
+  if talk then talk.session:close() end
   if handle then handle:close() end
 end
 

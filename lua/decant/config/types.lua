@@ -133,6 +133,10 @@ local function loaded(value)
          and type(value.config) == "table", "must be a model"
 end
 
+local function session(value)
+  return type(value) == "table" and callable(value.feed), "must be a session"
+end
+
 local function utility(value)
   return callable(value) or value == "chrf" or value == "bleu",
          'must be "chrf", "bleu" or a function(hypothesis, reference)'
@@ -218,5 +222,5 @@ return {
   logprobs = flag, top_logprobs = integer(1), output_attentions = flag,
   -- the run
   on_token = called, threads = integer(1), batch_size = integer(1),
-  decoder_input_ids = rows, source_mask = mask,
+  decoder_input_ids = rows, source_mask = mask, session = session,
 }
