@@ -116,9 +116,9 @@ end
 
 local function table_of(name, kind, n, python)
   local original = row(kind, n)
-  local first, theirs = {}, nil
+  local first = {}
   for i, filter in ipairs(filters) do first[i] = cost(filter[2], original) end
-  theirs = torch_costs(python, kind, n)
+  local theirs = torch_costs(python, kind, n)
   print(("\n%d %s logits, milliseconds a call\n"):format(n, name))
   print "| filter | decant | llama.cpp, published | torch |"
   print "|---|---|---|---|"
