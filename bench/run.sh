@@ -24,7 +24,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-}
   echo
   "$work/py/bin/python" bench/speed.py "$hf"
   echo
-  "$work/py/bin/python" bench/tokenizers.py
+  "$work/py/bin/python" bench/tokenizer_speed.py
   echo
   lua5.4 bench/processors.lua "$work/py/bin/python"
   echo

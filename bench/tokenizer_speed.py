@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tokenizers.py [DATA]: how fast decant cuts texts, beside the libraries that
+"""tokenizer_speed.py [DATA]: how fast decant cuts texts, beside the libraries that
 the files come from (`tokenizers`, `sentencepiece`), each on one thread, in CPU
 seconds, on the same texts: sentences of Tatoeba one by one (each library in
 the way that is fastest for it, a batch at once), and the same as one text of a
@@ -74,7 +74,7 @@ def decant(path, lines):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
-        out = subprocess.run(["lua5.4", "bench/tokenizers.lua", path,
+        out = subprocess.run(["lua5.4", "bench/tokenizer_speed.lua", path,
                               file.name], capture_output=True, check=True)
     each, one, n_each, n_one = out.stdout.split()
     return (float(each), int(n_each)), (float(one), int(n_one))

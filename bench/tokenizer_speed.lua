@@ -1,7 +1,7 @@
--- tokenizers.lua FILE TEXTS: decant's side of bench/tokenizers.py. Reads TEXTS
--- (one text a line) and prints, for FILE, the best CPU seconds of five runs
--- over all lines one by one, and over all of them as one text; then the number
--- of tokens of each, so that the peers can be checked.
+-- tokenizer_speed.lua FILE TEXTS: decant's side of bench/tokenizer_speed.py.
+-- Reads TEXTS (one text a line) and prints, for FILE, the best CPU seconds of
+-- five runs over all lines one by one, and over all of them as one text; then
+-- the number of tokens of each, so that the peers can be checked.
 
 package.cpath = "./build/lib/?.so;" .. package.cpath
 
