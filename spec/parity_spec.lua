@@ -4,15 +4,8 @@
 -- logits and encoder outputs: to 1e-4 of the largest of the float64 values.
 
 local fixtures = require "spec.support.fixtures"
+local golden = require "spec.support.golden"
 local decant = require "decant"
-
--- Defaults of the library that are not ours; `config` of a row holds every
--- field in force that differs from the library's defaults.
-local library = {
-  early_stopping = false, min_length = 0, eos_token_id = false,
-  pad_token_id = false, bos_token_id = false, forced_eos_token_id = false,
-  forced_bos_token_id = false, bad_words_ids = false,
-}
 
 -- The library counts the pads in front of a prompt as part of its length.
 local function count_new_tokens(config, width)
@@ -26,41 +19,17 @@ local function count_new_tokens(config, width)
 end
 
 local function config_of(row, model)
-  local config = {}
-  for field, value in pairs(library) do config[field] = value end
-  for field, value in pairs(row.config) do config[field] = value end
+  local config = golden.config(row)
   if model.kind == "seq2seq" then
     config.source_mask = row.attention_mask
   elseif row.attention_mask then
     count_new_tokens(config, #row.input_ids[1])
   end
-  config.negative_prompt_ids = row.negative_prompt_ids
-  config.decoder_input_ids = row.decoder_input_ids
-  config.negative_prompt_ids = row.negative_prompt_ids
-  if row.prefix_allowed then
-    config.prefix_allowed_tokens_fn = function(_, index)
-      return row.prefix_allowed[index]
-    end
-  end
   return config
 end
 
--- A prompt without the pads that the reference has in front of it.
-local function unpadded(ids, mask)
-  local kept = {}
-  for i, id in ipairs(ids) do
-    if not mask or mask[i] == 1 then kept[#kept + 1] = id end
-  end
-  return kept
-end
-
 local function input_of(row, model)
-  if model.kind == "seq2seq" then return row.input_ids end
-  local prompts = {}
-  for i, ids in ipairs(row.input_ids) do
-    prompts[i] = unpadded(ids, row.attention_mask and row.attention_mask[i])
-  end
-  return prompts
+  return model.kind == "seq2seq" and row.input_ids or golden.inputs(row)
 end
 
 -- The rows of the reference without what fills them up at the end; of a model

@@ -22,19 +22,7 @@ local function options(given)
   return opts
 end
 
-local function texts(found)
-  local list = {}
-  for i, hypothesis in ipairs(found) do
-    list[i] = table.concat(hypothesis.ids, " ")
-  end
-  return table.concat(list, " | ")
-end
-
-local function assert_scores(expected, found)
-  for i, score in ipairs(expected) do
-    assert.near(score, found[i].score, 1.1e-6)
-  end
-end
+local texts, assert_scores = toy.texts, toy.assert_scores
 
 
 -- log-probability of a row of the toy model that begins behind 1

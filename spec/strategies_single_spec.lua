@@ -10,13 +10,7 @@ local stop = require "decant.stop"
 local strategies = require "decant.strategies"
 local toy = require "spec.support.toy"
 
-local function words(found)
-  local list = {}
-  for i, result in ipairs(found) do
-    list[i] = table.concat(result.ids, " ")
-  end
-  return table.concat(list, " | ")
-end
+local words = toy.texts
 
 
 describe("contrastive search", function()

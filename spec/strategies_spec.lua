@@ -27,19 +27,7 @@ local function search(options)
   return found, engine
 end
 
-local function texts(found)
-  local list = {}
-  for i, hypothesis in ipairs(found) do
-    list[i] = table.concat(hypothesis.ids, " ")
-  end
-  return table.concat(list, " | ")
-end
-
-local function assert_scores(expected, found)
-  for i, score in ipairs(expected) do
-    assert.near(score, found[i].score, 1.1e-6)
-  end
-end
+local texts, assert_scores = toy.texts, toy.assert_scores
 
 
 describe("greedy", function()

@@ -7,13 +7,7 @@ local fixtures = require "spec.support.fixtures"
 local tiny = require "spec.support.tiny"
 local toy = require "spec.support.toy"
 
-local function words(found)
-  local list = {}
-  for i, result in ipairs(found) do
-    list[i] = table.concat(result.ids, " ")
-  end
-  return table.concat(list, " | ")
-end
+local words = toy.texts
 
 
 describe("speculative decoding", function()

@@ -44,16 +44,8 @@ local function exercise(tokenizer)
   tokenizer:decode(all, {special = true})
 end
 
--- Opens the file; true if it is a tokenizer (it must then work).
 local function opens(content)
-  local tokenizer, message = core.tokenizer(files.write(path, content))
-  if tokenizer then
-    exercise(tokenizer)
-    tokenizer:close()
-    return true
-  end
-  if not message:find(path, 1, true) then error(message) end
-  return false, message
+  return files.opens(path, content, exercise)
 end
 
 local function fails(content, expected)

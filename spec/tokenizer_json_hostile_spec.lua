@@ -34,14 +34,7 @@ local function exercise(tokenizer)
 end
 
 local function opens(text)
-  local tokenizer, message = core.tokenizer(files.write(json_path, text))
-  if tokenizer then
-    exercise(tokenizer)
-    tokenizer:close()
-    return true
-  end
-  if not message:find(json_path, 1, true) then error(message) end
-  return false, message
+  return files.opens(json_path, text, exercise)
 end
 
 local function fails(text, ...)

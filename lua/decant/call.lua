@@ -209,7 +209,7 @@ end
 
 -- A function of the caller, or a name of decant.strategies.
 local function strategy_of(config)
-  local name = config_module.strategy(config)
+  local name = mode.of(config)
   if type(name) ~= "string" then return name, "of the caller" end
   local strategy = strategies[name]
   if strategy then return strategy, name end

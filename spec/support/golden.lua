@@ -35,6 +35,7 @@ function golden.config(row)
   for field, value in pairs(library) do config[field] = value end
   for field, value in pairs(row.config) do config[field] = value end
   config.decoder_input_ids = row.decoder_input_ids
+  config.negative_prompt_ids = row.negative_prompt_ids
   if row.prefix_allowed then
     config.prefix_allowed_tokens_fn = function(_, index)
       return row.prefix_allowed[index]

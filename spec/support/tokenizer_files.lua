@@ -1,6 +1,7 @@
 -- tokenizer_files.lua: where the specs of the tokenizers find their data, and
 -- temporary files for those they make themselves.
 
+local core = require "decant.core"
 local json = require "dkjson"
 
 local files = {data = "../shared/data/tokenizers/"}
@@ -38,6 +39,19 @@ function files.write(path, bytes)
   assert(file:write(bytes))
   assert(file:close())
   return path
+end
+
+-- Whether `content`, put at `path`, is a tokenizer; then exercise(tokenizer)
+-- must work. If it is none: false and the message, which names the file.
+function files.opens(path, content, exercise)
+  local tokenizer, message = core.tokenizer(files.write(path, content))
+  if tokenizer then
+    exercise(tokenizer)
+    tokenizer:close()
+    return true
+  end
+  if not message:find(path, 1, true) then error(message) end
+  return false, message
 end
 
 -- A new directory; files.remove(it) afterwards.

@@ -8,10 +8,13 @@
 --                            kind, scores(row, source), tokenizer, vocab,
 --                            hidden(row), attention(row), early(row, layer)
 --   toy.session(options)     a Session on it
+--   toy.texts(found)         the ids of hypotheses, "4 2 | 3 4 2"
+--   toy.assert_scores(expected, found)
 --
 -- The fake core has the interface of src/lua/model.c (hparams, tokenizer,
 -- encode, sources, rows, ...); model.engine counts its passes and rows.
 
+local assert = require "luassert"
 local core = require "decant.core"
 local session = require "decant.session"
 
@@ -280,5 +283,25 @@ function toy.tokenizer.stream()
     return piece
   end
 end
+
+-- ---- what was found ----
+
+-- The ids of hypotheses or results, as generate.md writes them: "4 2 | 3 4 2".
+function toy.texts(found)
+  local list = {}
+  for i, hypothesis in ipairs(found) do
+    list[i] = table.concat(hypothesis.ids, " ")
+  end
+  return table.concat(list, " | ")
+end
+
+
+-- Scores as they are written there.
+function toy.assert_scores(expected, found)
+  for i, score in ipairs(expected) do
+    assert.near(score, found[i].score, 1.1e-6)
+  end
+end
+
 
 return toy

@@ -1,7 +1,6 @@
 /*
 ** kernels_attention.h: softmax(q K) V of one head over a cache of tiles.
-*/
-/*
+**
 ** A score is one chain over d_key; the maximum is exact; the weights are
 ** summed in 16 lanes; each output is one chain over the positions, ascending.
 ** So a query's result depends on what it sees alone: not on the other queries

@@ -76,29 +76,15 @@ typedef struct strip {
 } strip;
 
 
-INLINE vf unfinished (const float *out, const strip *s) {
-  if (s->b == 0) return v_set1(0.0f);
-  return s->rows == DC_LANES ? v_load(out) : v_load_part(out, s->rows);
-}
-
-
-INLINE void put_sums (float *out, vf acc, const strip *s) {
-  if (s->rows == DC_LANES)
-    v_store(out, acc);
-  else
-    v_store_part(out, acc, s->rows);
-}
-
-
 INLINE void strip_columns (float *out, size_t ld_out, const strip *s,
                            const dc_q8_row *x, int cols, traits t) {
   vf acc[4];
   for (int c = 0; c < cols; c++)
-    acc[c] = unfinished(out + (size_t)c * ld_out, s);
+    acc[c] = unfinished(out + (size_t)c * ld_out, s->b, s->rows);
   for (size_t i = 0; i < s->n; i++)
     one_panel(acc, &s->panels[i], x, cols, s->b + i, s->zero, t);
   for (int c = 0; c < cols; c++)
-    put_sums(out + (size_t)c * ld_out, acc[c], s);
+    store_lanes(out + (size_t)c * ld_out, acc[c], s->rows);
 }
 
 

@@ -49,11 +49,25 @@ INLINE int32_t sum_of_block (const dc_q8_row *x, size_t b) {
 }
 
 
-INLINE void store_rows (float *out, vf sums, const q8_rows *rows) {
-  if (rows->count == DC_LANES)
+/* The first `count` of 16 neighbouring outputs. */
+INLINE void store_lanes (float *out, vf sums, size_t count) {
+  if (count == DC_LANES)
     v_store(out, sums);
   else
-    v_store_part(out, sums, rows->count);
+    v_store_part(out, sums, count);
+}
+
+
+/* Sums that go on from what waits in `out` (storing a float does not change
+   it), or from 0 at the first block. */
+INLINE vf unfinished (const float *out, size_t block, size_t count) {
+  if (block == 0) return v_set1(0.0f);
+  return count == DC_LANES ? v_load(out) : v_load_part(out, count);
+}
+
+
+INLINE size_t at_most (size_t n, size_t most) {
+  return n < most ? n : most;
 }
 
 
@@ -74,7 +88,7 @@ static void q8_stream (float *out, const q8_rows *rows, const dc_q8_row *x,
   uint16_t scale[BLOCKS_AT_ONCE][DC_LANES];
   vf acc = v_set1(0.0f);
   for (size_t from = 0; from < n / DC_Q8_BLOCK; from += BLOCKS_AT_ONCE) {
-    size_t left = n / DC_Q8_BLOCK - from, some = left < BLOCKS_AT_ONCE ? left : BLOCKS_AT_ONCE;
+    size_t some = at_most(n / DC_Q8_BLOCK - from, BLOCKS_AT_ONCE);
     gather_scales(scale, rows, from, some);
     for (size_t i = 0, b = from; i < some; i++, b++) {
       vf scales = v_mul(v_load_f16(scale[i]), v_set1(x->scale[b]));
@@ -83,11 +97,11 @@ static void q8_stream (float *out, const q8_rows *rows, const dc_q8_row *x,
       acc = v_fma(v_float(sums), scales, acc);
     }
   }
-  store_rows(out, acc, rows);
+  store_lanes(out, acc, rows->count);
 }
 
 
-/* Some blocks of 16 rows, unpacked; `first` of all is block `from`. */
+/* Some blocks of 16 rows, unpacked; the first is block `from`. */
 typedef struct q8_strip {
   int8_t q[BLOCKS_AT_ONCE][8][DC_LANES][4];  /* [block][inputs / 4][row][4] */
   float scale[BLOCKS_AT_ONCE][DC_LANES];
@@ -106,15 +120,12 @@ static void unpack_strip (q8_strip *strip, const q8_rows *rows) {
 }
 
 
-/* A strip against `cols` columns (a constant after inlining). The unfinished
-   sums wait in `out` between strips: storing a float does not change it. */
+/* A strip against `cols` columns (a constant after inlining). */
 INLINE void q8_tile (float *out, size_t ld_out, const q8_strip *strip,
                      const q8_rows *rows, const dc_q8_row *x, int cols) {
   vf acc[Q8_COLS];
   for (int c = 0; c < cols; c++)
-    acc[c] = strip->from == 0 ? v_set1(0.0f)
-           : rows->count == DC_LANES ? v_load(out + (size_t)c * ld_out)
-           : v_load_part(out + (size_t)c * ld_out, rows->count);
+    acc[c] = unfinished(out + (size_t)c * ld_out, strip->from, rows->count);
   for (size_t i = 0, b = strip->from; i < strip->n_blocks; i++, b++) {
     vi sum[Q8_COLS];
     for (int c = 0; c < cols; c++)
@@ -132,7 +143,7 @@ INLINE void q8_tile (float *out, size_t ld_out, const q8_strip *strip,
                      acc[c]);
   }
   for (int c = 0; c < cols; c++)
-    store_rows(out + (size_t)c * ld_out, acc[c], rows);
+    store_lanes(out + (size_t)c * ld_out, acc[c], rows->count);
 }
 
 
@@ -158,9 +169,9 @@ static void q8_columns (float *out, size_t ld_out, const q8_strip *strip,
 static void q8_panels (float *out, size_t ld_out, const q8_rows *rows,
                        const dc_q8_row *x, size_t cols, size_t n) {
   q8_strip strip;
-  for (strip.from = 0; strip.from < n / DC_Q8_BLOCK; strip.from += BLOCKS_AT_ONCE) {
-    size_t left = n / DC_Q8_BLOCK - strip.from;
-    strip.n_blocks = left < BLOCKS_AT_ONCE ? left : BLOCKS_AT_ONCE;
+  size_t n_blocks = n / DC_Q8_BLOCK;
+  for (strip.from = 0; strip.from < n_blocks; strip.from += BLOCKS_AT_ONCE) {
+    strip.n_blocks = at_most(n_blocks - strip.from, BLOCKS_AT_ONCE);
     unpack_strip(&strip, rows);
     q8_columns(out, ld_out, &strip, rows, x, cols);
   }

@@ -2,6 +2,7 @@
 ** kernels_rows.h: what is done to a row of floats: element by element, to one
 ** number, and to the row as a whole.
 */
+
 /* ---- element by element ------------------------------------------------- */
 
 #define ELEMENTWISE_1(name, expression)                                       \
