@@ -127,4 +127,23 @@ describe("example", function()
     end
     assert.equal(2, lines)
   end))
+
+  it("09 says given words with a GGUF file", function()
+    local out = example "09_gguf_beams"
+    local start = "Lily and Tom went to the park. They"
+    local function line(name)
+      return find(out, ("\n?%s: log%%-probability (%%-[%%d.]+)\n  %s(.-)\n")
+                       :format(name, (start:gsub("%.", "%%."))))
+    end
+    local greedy = tonumber((line "greedy"))
+    assert.is_true(tonumber((line "8 beams")) > greedy)
+    assert.equal(" saw a big cake and a small dragon.",
+                 select(2, line "saying dragon and cake"))
+    has(select(2, line "saying dragon"), "dragon")
+    has(select(2, line "saying king or queen"), "queen")
+    local other = shell.run((arg[-1] or "lua5.4") ..
+                            " examples/09_gguf_beams.lua no/such.gguf")
+    assert.equal(0, other.status)
+    has(other.out, "no/such.gguf", "Pass the path of a decoder-only GGUF file")
+  end)
 end)

@@ -37,6 +37,19 @@ local function difference(line, got)
   end
 end
 
+-- What is wrong with the text of the second half of `ids` as that which goes
+-- on behind the first half; nil if nothing is.
+local function continued(tokenizer, ids)
+  local middle, shown = #ids // 2, {special = true}
+  local stream, parts = tokenizer:stream(shown), {}
+  for i = 1, middle do parts[i] = stream(ids[i]) end
+  local head = table.move(ids, 1, middle, 1, {})
+  parts[#parts + 1] = tokenizer:decode(
+    table.move(ids, middle + 1, #ids, 1, {}), {special = true, after = head})
+  return difference({decode = tokenizer:decode(ids, shown)},
+                    {decode = table.concat(parts)})
+end
+
 local function describe_spm(name, file, counts)
   describe("of " .. name, function()
     local tokenizer, lines
@@ -57,6 +70,12 @@ local function describe_spm(name, file, counts)
     it("gives the norm, ids, pieces and decoded text of each text", function()
       all_match(lines, "text", counts.text, function(line)
         return difference(line, encoded(line.text))
+      end)
+    end)
+
+    it("goes on behind the beginning of a text", function()
+      all_match(lines, "text", counts.text, function(line)
+        return continued(tokenizer, line.ids)
       end)
     end)
 
@@ -120,6 +139,12 @@ local function describe_marian(name, spm, counts)
             return ("piece %d is %q"):format(id, tokenizer:piece(id))
           end
         end
+      end)
+    end)
+
+    it("goes on behind the beginning of a text", function()
+      all_match(lines, "text", counts.text, function(line)
+        return continued(tokenizer, line.ids)
       end)
     end)
 
@@ -191,6 +216,12 @@ local function describe_byte_bpe(name, counts)
             return ("id %d: %q, %q"):format(id, tokenizer:piece(id), text)
           end
         end
+      end)
+    end)
+
+    it("goes on behind the beginning of a text", function()
+      all_match(lines, "text", counts.text, function(line)
+        return continued(tokenizer, line.ids)
       end)
     end)
 

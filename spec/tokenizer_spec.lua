@@ -7,6 +7,7 @@ local bytes = require "spec.support.tokenizer_bytes"
 local files = require "spec.support.tokenizer_files"
 
 local DE_EN = files.data .. "de-en.model"
+local LLAMA = files.data .. "spm-llama.model"
 
 -- A Marian pair small enough to follow by eye.
 local SMALL = {
@@ -153,6 +154,28 @@ describe("a tokenizer", function()
            small, {4, 12})
     raises("id x at position 1", small.decode, small, {"x"})
     raises("is 99, must be from 0 to 11", small:stream(), 99)
+  end)
+
+  it("goes on behind other ids: with their space, their open character",
+     function()
+    local spm = assert(core.tokenizer(LLAMA))
+    local upon = {spm:id "\u{2581}up", spm:id "on"}
+    local head = spm:encode("Once", {bos = true})
+    assert.equal("upon", spm:decode(upon))
+    assert.equal(" upon", spm:decode(upon, {after = head}))
+    assert.equal("upon", spm:decode(upon, {after = {}}))
+    assert.equal("upon", spm:decode(upon, {after = {spm.bos}}))
+    -- a control token is a border: what is behind it was encoded by itself
+    head[#head + 1] = spm.eos
+    assert.equal("upon", spm:decode(upon, {after = head}))
+    local bytes = {spm:id "<0xC3>", spm:id "<0xA4>"}
+    local stream = spm:stream {after = {head[2], bytes[1]}}
+    assert.same({"\u{E4}", " up", "on", ""},
+                {stream(bytes[2]), stream(upon[1]), stream(upon[2]), stream()})
+    raises("id 12 at position 1 is no integer", small.decode, small, {4},
+           {after = {12}})
+    raises("a table of token ids expected, got number", small.stream, small,
+           {after = 1})
   end)
 
   it("refuses options that it does not know or that are of a wrong type",

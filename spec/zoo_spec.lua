@@ -138,6 +138,24 @@ describe("the Llama of stories260K", function()
     assert.equal(text, table.concat(pieces_))
   end)
 
+  it("goes on byte for byte where a prompt ends", function()
+    local whole <close> = assert(decant.load(path))
+    for _, start in ipairs {"Once", "Once upon a time", "Once upon a time,",
+                            "Once upon a time, there was"} do
+      local text = whole:complete(start, {max_new_tokens = 30})
+      local shown = {}
+      for piece in whole:stream(start, {max_new_tokens = 30}) do
+        shown[#shown + 1] = piece
+      end
+      assert.equal(text, table.concat(shown))
+      local story = " " .. start .. text
+      assert.equal(known:sub(1, #story), story)
+    end
+    -- from the marks alone a text begins: without the space in front
+    local story = whole:generate({1}, {max_new_tokens = 8})[1].text
+    assert.equal(known:sub(2, #story + 1), story)
+  end)
+
   it("is a causal model that reads no source", function()
     assert.equal("causal", model.kind)
     assert.equal(4, model.config.kv_heads)

@@ -41,7 +41,7 @@ local function result_of(call, item, ids, finish)
                    table.move(prompt, 1, #prompt, 1, {}))
   local tokenizer, text = call.model.tokenizer, nil
   if tokenizer then
-    text = tokenizer:decode(ids)
+    text = tokenizer:decode(ids, {after = row.hidden_prompt(call.model, item)})
     if finish == "stop" then
       text = pieces.cut(text, call.stop_strings, prompt, tokenizer)
     end

@@ -32,6 +32,12 @@ function row.shown_prompt(model, item)
 end
 
 
+-- What the text of the result goes on from, without showing it.
+function row.hidden_prompt(model, item)
+  return model.kind == "causal" and item.prompt or {}
+end
+
+
 -- The length at which a row of this prompt ends, prompt included.
 local function longest_row(config, item, context)
   local prompt = #item.prompt
@@ -55,8 +61,7 @@ local function criteria(call, item, new_tokens)
   local eos = ids_of(config.eos_token_id)
   if #eos > 0 then add(stop.eos(eos)) end
   if #call.stop_strings > 0 then
-    add(stop.text(call.stop_strings, call.model.tokenizer,
-                  row.shown_prompt(call.model, item)))
+    add(stop.text(call.stop_strings, call.model.tokenizer, item.prompt))
   end
   add(stop.length(new_tokens))
   if call.time_is_up then add(call.time_is_up) end
@@ -114,7 +119,8 @@ local function listener(call, item, state)
   local on_token, tokenizer = call.config.on_token, call.model.tokenizer
   if not on_token then return nil end
   local text_of = tokenizer and pieces.new(
-    tokenizer, call.stop_strings, row.shown_prompt(call.model, item))
+    tokenizer, call.stop_strings, row.shown_prompt(call.model, item),
+    row.hidden_prompt(call.model, item))
   local index = call.index or item.index
   state.told = 0
   function state.tell(id, piece)

@@ -71,14 +71,6 @@ local function sizes_of(tokenizer)
 end
 
 
--- The text of a whole row that stands behind `before`.
-local function text_behind(before, row, tokenizer)
-  local all = table.move(before, 1, #before, 1, {})
-  table.move(row, 1, #row, #all + 1, all)
-  return tokenizer:decode(all):sub(#tokenizer:decode(before) + 1)
-end
-
-
 -- A string that ends in the last token begins at most longest - 1 bytes before
 -- it. So many tokens are decoded, and one more (the first of a text may lose
 -- its space, or be the rest of a character): the work does not grow with the
@@ -97,8 +89,8 @@ function stop.text(strings, tokenizer, before)
       from = from - 1
       bytes = bytes + size[row[from]]
     end
-    local text = from == 1 and text_behind(before, row, tokenizer)
-                 or tokenizer:decode(table.move(row, from, #row, 1, {}))
+    local text = tokenizer:decode(table.move(row, from, #row, 1, {}),
+                                  from == 1 and {after = before} or nil)
     for i = 1, #strings do
       if text:find(strings[i], 1, true) then return "stop" end
     end

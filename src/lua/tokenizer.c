@@ -9,9 +9,10 @@
 **   t:normalize(text [, {side=}]) -> text as the model sees it
 **   t:split(text)                -> the stretches that the text is cut into
 **                                   before the model works on them
-**   t:decode(ids [, {special=}]) -> text
-**   t:stream([{special=}])       -> function (id | nil) -> text
+**   t:decode(ids [, options])    -> text
+**   t:stream([options])          -> function (id | nil) -> text
 **       whole characters; nil (or nothing) ends the text and gives the rest
+**       options: special (boolean), after (ids that the text goes on from)
 **   t:piece(id)  t:id(piece) -> id | nil   #t   t:close()
 **   t.bos t.eos t.pad t.unk      -> id | nil;  t.kind -> "marian", "unigram",
 **                                   "bpe", "byte-bpe"
@@ -102,13 +103,14 @@ static int scratch_gc (lua_State *L) {
 
 /* ---- options ------------------------------------------------------------ */
 
-enum { BOS = 1, EOS = 2, SPECIAL = 4, SIDE = 8 };
+enum { BOS = 1, EOS = 2, SPECIAL = 4, SIDE = 8, AFTER = 16 };
 
 static const struct option {
   const char *name;
   unsigned bit;
 } option_list[] = {
-  {"bos", BOS}, {"eos", EOS}, {"special", SPECIAL}, {"side", SIDE}
+  {"bos", BOS}, {"eos", EOS}, {"special", SPECIAL}, {"side", SIDE},
+  {"after", AFTER}
 };
 
 #define N_OPTIONS (sizeof option_list / sizeof option_list[0])
@@ -126,6 +128,7 @@ static void check_side (lua_State *L, int arg, dc_side *side) {
 /* One option, its value on top of the stack. */
 static void take_option (lua_State *L, int arg, const struct option *option,
                          dc_encode_options *o) {
+  if (option->bit == AFTER) return;  /* see go_on */
   if (option->bit == SIDE) {
     check_side(L, arg, &o->side);
     return;
@@ -273,13 +276,29 @@ static int t_normalize (lua_State *L) {
 
 /* ---- ids -> text -------------------------------------------------------- */
 
-/* A decoder of the tokenizer at argument 1. */
+/* The option `after`, if it is there: d goes on behind these ids. */
+static void go_on (lua_State *L, int arg, dc_decoder *d) {
+  dc_error err;
+  size_t n;
+  if (!lua_istable(L, arg) || lua_getfield(L, arg, "after") == LUA_TNIL)
+    return;
+  size_t vocab = dc_tokenizer_size(check_open(L, 1));
+  int32_t *ids = dc_check_ids(L, -1, arg, vocab, &n);
+  check_open(L, 1);
+  if (!dc_decoder_skip(d, ids, n, &err)) luaL_error(L, "%s", err.text);
+}
+
+
+/* A decoder of the tokenizer at argument 1, with the options at `arg`. */
 static dc_decoder *push_decoder (lua_State *L, int arg) {
   dc_encode_options o = {0};
-  check_options(L, arg, SPECIAL, &o);
+  check_options(L, arg, SPECIAL | AFTER, &o);
   dc_decoder *d = lua_newuserdatauv(L, sizeof *d, 0);
   dc_tokenizer_decoder(check_open(L, 1), o.special, d);
   luaL_setmetatable(L, DECODER);
+  int top = lua_gettop(L);
+  go_on(L, arg, d);
+  lua_settop(L, top);
   return d;
 }
 
@@ -299,6 +318,7 @@ static void push_ready (lua_State *L, dc_decoder *d) {
 static int t_decode (lua_State *L) {
   dc_error err;
   size_t n;
+  lua_settop(L, 3);
   dc_decoder *d = push_decoder(L, 3);
   size_t vocab = dc_tokenizer_size(check_open(L, 1));
   int32_t *ids = dc_check_ids(L, 2, 2, vocab, &n);

@@ -213,6 +213,21 @@ bool dc_decoder_end (dc_decoder *d, dc_error *err) {
 }
 
 
+/* Shown, a special token puts what follows at a beginning: there the ids were
+   encoded, and there an answer's first space mark belongs to the token. */
+bool dc_decoder_skip (dc_decoder *d, const int32_t *ids, size_t n,
+                      dc_error *err) {
+  bool ok = true, special = d->special;
+  d->special = true;
+  for (size_t i = 0; ok && i < n; i++) {
+    ok = dc_decoder_add(d, ids[i], err);
+    dc_decoder_take(d);
+  }
+  d->special = special;
+  return ok;
+}
+
+
 dc_string dc_decoder_take (dc_decoder *d) {
   dc_string ready = {"", d->solid - d->from};
   if (ready.size > 0) ready.data = d->text.data + d->from;

@@ -41,6 +41,12 @@ void dc_decoder_init (dc_decoder *d, const dc_vocab *vocab,
 /* `id` must be below vocab->n. */
 bool dc_decoder_add (dc_decoder *d, int32_t id, dc_error *err);
 
+/* What comes now goes on behind these ids, whose text is not handed out; but
+   what they leave open (bytes of a character, white space that may be at the
+   end) is, with what follows. */
+bool dc_decoder_skip (dc_decoder *d, const int32_t *ids, size_t n,
+                      dc_error *err);
+
 /* No more ids: what was held back becomes ready, and the next id is a first
    one again. Take before adding more. */
 bool dc_decoder_end (dc_decoder *d, dc_error *err);
