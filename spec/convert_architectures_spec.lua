@@ -217,6 +217,28 @@ describe("the keys of", function()
     })
   end)
 
+  -- The logits of both forms are the library's: gelu above, gelu_new in
+  -- architectures_spec.lua.
+  it("gpt_neox with the GELU that hidden_act names, exact or by tanh",
+     function()
+    local case, logits = tiny.case "gpt_neox", {}
+    for act, form in pairs {gelu = "gelu", gelu_new = "gelu_tanh",
+                            gelu_fast = "gelu_tanh"} do
+      local dir = tiny.directory(case)
+      local text = hf.read(dir .. "/config.json")
+      local changed, n = text:gsub('"hidden_act":"gelu"',
+                                   ('"hidden_act":"%s"'):format(act))
+      assert.equal(1, n)
+      hf.write(dir .. "/config.json", changed)
+      local gguf <close>, path = conversion.converted(dir, {type = "f32"})
+      assert.equal(form, gguf:get "decant.activation")
+      local model <close> = assert(decant.load(path))
+      logits[act] = model:decode({case.prompt}):totable()
+    end
+    assert.same(logits.gelu_new, logits.gelu_fast)
+    assert.not_same(logits.gelu, logits.gelu_new)
+  end)
+
   it("t5 v1.1", function()
     has("t5-v1_1", {
       ["t5.block_count"] = {"u32", 2},

@@ -1,9 +1,11 @@
 -- What inspect says about model files. The sizes expected here are counted
 -- from the shapes of ../shared/models, not by the code under test.
 
+local core = require "decant.core"
 local conversion = require "spec.support.conversion"
 local hf = require "spec.support.hf"
 local inspect = require "decant.inspect"
+local tiny = require "spec.support.tiny"
 local contains, converted = conversion.contains, conversion.converted
 
 local function inspected(path, opts)
@@ -89,6 +91,28 @@ describe("inspecting a GGUF", function()
                  special = {bos = 1, eos = 2, unknown = 0}}, facts.tokenizer)
     assert.equal(2 * 5 * 4 * 8 * facts.sizes.context * 4, facts.cache.row)
     assert.is_nil(facts.cache.source)
+  end)
+
+  it("counts of windowed layers what their window keeps", function()
+    -- 4 layers, every second one sees all; keys and values of 2 heads of 8
+    local path = tiny.write(hf.temp() .. "/gemma2.gguf", "gemma2")
+    local text, facts = inspected(path, {context = 4000})
+    local held = facts.cache.held
+    local position = 2 * 2 * 8 * 4
+    assert.equal(2, facts.cache.windowed)
+    assert.equal(position * (2 * 4000 + 2 * held), facts.cache.row)
+    contains(text, ("(sliding windows: 2 layers keep %d of them)"):format(held))
+    local _, short = inspected(path, {context = 50})
+    assert.equal(position * 4 * 50, short.cache.row)
+    -- a long row holds so much, and at most so much
+    local model <close> = assert(core.load(tiny.write(path, "gemma2",
+      function(m) tiny.set(m, "gemma2.context_length", 400) end)))
+    local rows, most = model:rows(1), 0
+    for i = 1, 300 do
+      core.forward {{rows, {{i % 64}}}}
+      most = math.max(most, select(2, core.blocks(model)))
+    end
+    assert.equal(held, 16 * most)
   end)
 
   it("says which file is damaged and how", function()

@@ -168,10 +168,10 @@ describe("a tokenizer", function()
     -- a control token is a border: what is behind it was encoded by itself
     head[#head + 1] = spm.eos
     assert.equal("upon", spm:decode(upon, {after = head}))
-    local bytes = {spm:id "<0xC3>", spm:id "<0xA4>"}
-    local stream = spm:stream {after = {head[2], bytes[1]}}
+    local open, rest = spm:id "<0xC3>", spm:id "<0xA4>"
+    local stream = spm:stream {after = {head[2], open}}
     assert.same({"\u{E4}", " up", "on", ""},
-                {stream(bytes[2]), stream(upon[1]), stream(upon[2]), stream()})
+                {stream(rest), stream(upon[1]), stream(upon[2]), stream()})
     raises("id 12 at position 1 is no integer", small.decode, small, {4},
            {after = {12}})
     raises("a table of token ids expected, got number", small.stream, small,

@@ -112,8 +112,8 @@ local function shards_of(index)
   local shards, names = {}, {}
   for tensor, name in pairs(map) do
     if type(tensor) ~= "string" then fail("%s: is no JSON object", index) end
-    check_shard_name(index, name)
     if not shards[name] then
+      check_shard_name(index, name)
       shards[name] = {}
       names[#names + 1] = name
     end

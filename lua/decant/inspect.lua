@@ -104,16 +104,20 @@ local function sizes_of(gguf, architecture)
 end
 
 -- Bytes of the keys and values of one row of `context` positions: those of
--- the row itself, and for an encoder-decoder those of its source.
-local function cache_of(sizes, context)
-  local layers = sizes.decoder_layers or sizes.layers
-  local heads = sizes.decoder_heads or sizes.heads
-  if not (layers and heads and sizes.d_model and context) then return {} end
-  local width = (sizes.kv_heads or heads)
-                * (sizes.head_size or sizes.d_model // math.max(heads, 1))
-  local row = 2 * layers * width * context * CACHE_BYTES
-  return {context = context, row = row,
-          source = sizes.decoder_layers and row or nil}
+-- the row itself (layers with a sliding window keep `held` positions, if those
+-- are fewer), and for an encoder-decoder those of its source. Nothing of an
+-- architecture that decant does not run.
+local function cache_of(gguf, kind, context)
+  local cache = core.cache_sizes(gguf)
+  if not cache or not context then return {} end
+  local position = cache.width * CACHE_BYTES
+  local held = math.min(context, cache.room)
+  return {
+    context = context, windowed = cache.windowed > 0 and cache.windowed or nil,
+    held = cache.windowed > 0 and held or nil,
+    row = position * (cache.full * context + cache.windowed * held),
+    source = kind == "seq2seq" and position * cache.full * context or nil,
+  }
 end
 
 local SPECIAL = {"bos", "eos", "padding", "unknown"}
@@ -142,7 +146,7 @@ end
 
 -- {format = "gguf", version, file_bytes, architecture, name, kind, sizes,
 --  tokenizer = {model, pieces, special}, generation, types, weight_bytes,
---  cache = {context, row, source}}
+--  cache = {context, row, source, windowed, held}}
 local function gguf_facts(path, gguf, opts)
   local architecture = gguf:get "general.architecture"
   if type(architecture) ~= "string" then
@@ -162,7 +166,7 @@ local function gguf_facts(path, gguf, opts)
     kind = kind,
     tokenizer = tokenizer_of(gguf), generation = generation_of(gguf),
     types = types, weight_bytes = sum_bytes(types),
-    cache = cache_of(sizes, opts.context or sizes.context),
+    cache = cache_of(gguf, kind, opts.context or sizes.context),
   }
 end
 
@@ -211,6 +215,10 @@ local function add_memory(lines, facts)
   if not cache.row then return end
   lines:add("", "cache %s a row at %s", size_text(cache.row),
             plural(cache.context, "position"))
+  if cache.held and cache.held < cache.context then
+    lines:add("", "(sliding windows: %s keep %d of them)",
+              plural(cache.windowed, "layer"), cache.held)
+  end
   if cache.source then
     lines:add("", "and %s a source of %s", size_text(cache.source),
               plural(cache.context, "position"))

@@ -42,9 +42,9 @@ end
 -- A function(id) -> the text that is settled by this token (may be empty):
 -- whole UTF-8 characters, nothing of a stop string nor of what may become one.
 -- The text of `prompt` comes with the first token; no stop string is in it.
--- That of `before` is not shown, but goes before it.
-function pieces.new(tokenizer, strings, prompt, before)
-  local decode = tokenizer:stream {after = before}
+-- That of `hidden` is not shown, but goes before it.
+function pieces.new(tokenizer, strings, prompt, hidden)
+  local decode = tokenizer:stream {after = hidden}
   local lead, held, ended = "", "", false
   for _, id in ipairs(prompt) do lead = lead .. decode(id) end
   return function(id)

@@ -1,7 +1,11 @@
 /*
 ** hparams.c: m:hparams(), what a model's file says: sizes, and the table
 ** `generation` of its decant.generation.* keys; and core.architectures(), the
-** kind, "causal" or "seq2seq", of each architecture that runs.
+** kind, "causal" or "seq2seq", of each architecture that runs; and
+** core.cache_sizes(gguf), what the cache of a model would hold that is not
+** loaded: {full = layers that keep all positions, windowed = layers that keep
+** `room` of them, width = numbers of a position in a layer}; nil, message if
+** decant does not run this file.
 */
 #include <string.h>
 
@@ -138,6 +142,23 @@ int dc_model_architectures (lua_State *L) {
     lua_pushstring(L, dc_arch_at(i)->causal ? "causal" : "seq2seq");
     lua_setfield(L, -2, dc_arch_at(i)->name);
   }
+  return 1;
+}
+
+
+int dc_model_cache_sizes (lua_State *L) {
+  dc_hparams hp;
+  dc_error err;
+  if (!dc_hparams_read(&hp, dc_check_gguf(L, 1), &err))
+    return dc_push_failure(L, &err);
+  const dc_stack_sizes *s = &hp.decoder;
+  size_t windowed = 0;
+  for (uint32_t i = 0; i < s->n_layers; i++) windowed += dc_is_windowed(&hp, i);
+  lua_newtable(L);
+  set_integer(L, "full", s->n_layers - windowed);
+  set_integer(L, "windowed", windowed);
+  set_integer(L, "room", dc_window_room(hp.window));
+  set_integer(L, "width", (size_t)s->n_kv_heads * (s->d_key + s->d_value));
   return 1;
 }
 

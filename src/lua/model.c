@@ -375,7 +375,7 @@ void dc_open_model (lua_State *L) {
   };
   static const luaL_Reg functions[] = {
     {"load", model_load}, {"architectures", dc_model_architectures},
-    {NULL, NULL}
+    {"cache_sizes", dc_model_cache_sizes}, {NULL, NULL}
   };
   dc_new_type(L, DC_LUA_MODEL, methods, metamethods);
   luaL_setfuncs(L, functions, 0);

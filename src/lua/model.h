@@ -63,6 +63,7 @@ bool dc_rows_resize (dc_lua_rows *rows, size_t n);
 dc_lua_rows *dc_check_rows (lua_State *L, int arg);
 
 int dc_model_hparams (lua_State *L);  /* m:hparams() */
+int dc_model_cache_sizes (lua_State *L);  /* core.cache_sizes(gguf) */
 int dc_model_architectures (lua_State *L);  /* core.architectures() */
 int dc_model_restore (lua_State *L);  /* m:restore(path) */
 int dc_rows_save (lua_State *L);      /* rows:save(path) */

@@ -213,6 +213,13 @@ void dc_timeline_open (dc_timeline *t, dc_pool *pool, size_t n) {
 }
 
 
+/* What the window and the slack reach over begins and ends within a block. */
+size_t dc_window_room (size_t window) {
+  size_t reach = window + DC_SLACK - 1;
+  return (reach + DC_TILE - 1) / DC_TILE * DC_TILE + DC_TILE;
+}
+
+
 size_t dc_pool_first_seen (const dc_pool *pool, size_t n) {
   return n + 1 > pool->window ? n + 1 - pool->window : 0;
 }

@@ -74,6 +74,10 @@ size_t dc_pool_bytes (const dc_pool *pool);
 dc_block *dc_pool_take (dc_pool *pool, dc_reach reach);
 void dc_pool_give (dc_pool *pool, dc_reach reach, dc_block *block);
 
+/* So many positions, in whole blocks, a timeline holds in its windowed layers
+   however long it grows. */
+size_t dc_window_room (size_t window);
+
 /* The first position that the one at n sees through the window. */
 size_t dc_pool_first_seen (const dc_pool *pool, size_t n);
 
