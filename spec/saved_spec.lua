@@ -194,6 +194,16 @@ describe("a saved session", function()
     assert.truthy(with(8, 9):find "^track: is 9, must be at most 1")
     assert.truthy(with(9, 1):find "^track: 1 blocks, 1 of them gone, cannot")
     assert.truthy(with(10, 3):find "^block: ")
+    -- the end of a word, as it is and with a sign
+    for _, value in ipairs {math.maxinteger, math.mininteger, -1} do
+      assert.truthy(with(3, value):find "^blocks: %d+ do not fit the file$")
+      assert.truthy(with(4, value):find "^blocks: %d+ do not fit the file$")
+      assert.truthy(with(5, value):find "^rows: is %d+, must be at most")
+      assert.truthy(with(7, value):find "^length: is %d+, must be at most 96")
+      assert.truthy(with(8, value):find "^track: is %d+, must be at most")
+      assert.truthy(with(10, value):find "^block: ")
+    end
+    assert.truthy(with(2, math.maxinteger):find "^size: ")
   end)
 
   it("is refused if a window has let go of more than it may", function()

@@ -243,9 +243,10 @@ end
 
 
 -- Kinds of values and types of tensors: their ids and how to pack them.
-local ids = {u32 = 4, i32 = 5, f32 = 6, bool = 7, string = 8}
-local packing = {u32 = "<I4", i32 = "<i4", f32 = "<f", string = "<s8"}
-local types = {f32 = 0, f16 = 1, i32 = 26}
+local ids = {u32 = 4, i32 = 5, f32 = 6, bool = 7, string = 8, u64 = 10}
+local packing = {u32 = "<I4", i32 = "<i4", f32 = "<f", string = "<s8",
+                 u64 = "<i8"}
+local types = {f32 = 0, f16 = 1, q8_0 = 8, i32 = 26}
 
 local function packed(kind, value)
   if kind == "bool" then return value and "\1" or "\0" end

@@ -60,18 +60,27 @@ function Rope:factors(key, count)
   return list
 end
 
+-- An object of config.json, or nil where it is missing or null.
+local function object(reader, key)
+  local value = reader.config[key]
+  if value == nil or value == files.null then return nil end
+  if not is_object(value) then
+    reader:fail(key, value, "must be an object or null")
+  end
+  return value
+end
+
 -- The object that is there, in the form of 5.x or of 4.x; `part` names the
 -- kind of layers in models that have several.
 local function parameters(reader, part)
-  local config = reader.config
-  local where, values = "rope_parameters", config.rope_parameters
-  if is_object(values) and part and is_object(values[part]) then
+  local where, values = "rope_parameters", object(reader, "rope_parameters")
+  if values and part and is_object(values[part]) then
     where, values = where .. "." .. part, values[part]
-  elseif not is_object(values) then
-    where, values = "rope_scaling", config.rope_scaling
+  elseif not values then
+    where, values = "rope_scaling", object(reader, "rope_scaling")
   end
   return setmetatable({path = reader.path, where = where,
-                       values = is_object(values) and values or {}}, Rope)
+                       values = values or {}}, Rope)
 end
 
 local function base_of(reader, rope, key)
