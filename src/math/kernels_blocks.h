@@ -124,12 +124,16 @@ static void sixteen_rows (const dc_format *f, float *out, size_t ld_out,
   dc_panel panels[DC_MAX_PANELS];
   const uint8_t *block[DC_LANES];
   strip s = {.panels = panels, .rows = rows, .zero = f->zero};
+  const size_t step = DC_LANES * (size_t)f->bytes;
+  const uint8_t *next = w + AHEAD * DC_LANES * row_bytes;
   EACH_ROW block[r] = w + ((size_t)r < rows ? (size_t)r : rows - 1) * row_bytes;
   for (s.b = 0; s.b < n / DC_Q8_BLOCK; s.b += s.n) {
     for (s.n = 0; s.n < DC_MAX_PANELS && s.b + s.n < n / DC_Q8_BLOCK;
          s.n += (size_t)f->panels) {
+      prefetch(next, step);
       f->unpack(panels + s.n, block);
       EACH_ROW block[r] += f->bytes;
+      next += step;
     }
     multiply(out, ld_out, &s, x, cols);
   }

@@ -8,6 +8,24 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+INLINE size_t at_most (size_t n, size_t most) {
+  return n < most ? n : most;
+}
+
+
+/* With one column a product reads each weight once, some rows side by side:
+   more streams than a processor foresees. But these rows lie behind each
+   other, so each step over some rows asks for a part of those that come AHEAD
+   times as many rows later (which may not be there: to ask does no harm), into
+   the second cache: the first would lose what it holds. */
+#define AHEAD 2
+
+INLINE void prefetch (const void *from, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64)
+    __builtin_prefetch((const char *)from + i, 0, 2);
+}
+
+
 #include "math/kernels_functions.h"
 #include "math/kernels_rows.h"
 #include "math/kernels_float.h"

@@ -66,11 +66,6 @@ INLINE vf unfinished (const float *out, size_t block, size_t count) {
 }
 
 
-INLINE size_t at_most (size_t n, size_t most) {
-  return n < most ? n : most;
-}
-
-
 /* The scales of some blocks, apart from the loop that multiplies: 16 small
    loads and one store each would hold it up. */
 INLINE void gather_scales (uint16_t (*scale)[DC_LANES], const q8_rows *rows,
@@ -86,11 +81,14 @@ INLINE void gather_scales (uint16_t (*scale)[DC_LANES], const q8_rows *rows,
 static void q8_stream (float *out, const q8_rows *rows, const dc_q8_row *x,
                        size_t n) {
   uint16_t scale[BLOCKS_AT_ONCE][DC_LANES];
+  const size_t step = DC_LANES * sizeof(dc_block_q8_0);
+  const uint8_t *next = rows->w + AHEAD * DC_LANES * rows->stride;
   vf acc = v_set1(0.0f);
   for (size_t from = 0; from < n / DC_Q8_BLOCK; from += BLOCKS_AT_ONCE) {
     size_t some = at_most(n / DC_Q8_BLOCK - from, BLOCKS_AT_ONCE);
     gather_scales(scale, rows, from, some);
     for (size_t i = 0, b = from; i < some; i++, b++) {
+      prefetch(next + b * step, step);
       vf scales = v_mul(v_load_f16(scale[i]), v_set1(x->scale[b]));
       vi sums = v_dot_q8(rows->w + b * sizeof(dc_block_q8_0), rows->stride,
                          x->q + b * DC_Q8_BLOCK, sum_of_block(x, b));

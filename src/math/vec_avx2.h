@@ -116,6 +116,23 @@ static inline float v_sum (vf a) {
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
+/* Lanes l + 8 and l + 4 added, of two vectors: one in each half. */
+static inline __m256 sum_to_4 (vf a, vf b) {
+  __m256 x = _mm256_add_ps(a.lo, a.hi), y = _mm256_add_ps(b.lo, b.hi);
+  return _mm256_add_ps(_mm256_permute2f128_ps(x, y, 0x20),
+                       _mm256_permute2f128_ps(x, y, 0x31));
+}
+
+static inline void v_sum4 (float *out, const vf *a) {
+  __m256 even = sum_to_4(a[0], a[2]), odd = sum_to_4(a[1], a[3]);
+  __m256 two = _mm256_add_ps(_mm256_shuffle_ps(even, odd, 0x44),
+                             _mm256_shuffle_ps(even, odd, 0xee));
+  __m256 one = _mm256_add_ps(_mm256_shuffle_ps(two, two, 0x08),
+                             _mm256_shuffle_ps(two, two, 0x0d));
+  _mm_storel_pi((__m64 *)(void *)out, _mm256_castps256_ps128(one));
+  _mm_storel_pi((__m64 *)(void *)(out + 2), _mm256_extractf128_ps(one, 1));
+}
+
 static inline float v_highest (vf a) {
   float lane[16], m;
   v_store(lane, a);

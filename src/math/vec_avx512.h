@@ -91,6 +91,22 @@ static inline float v_sum (vf a) {
   return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
 
+/* Lanes l + 8 of two vectors added: one in each half. */
+static inline __m512 sum_to_8 (vf a, vf b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44),
+                       _mm512_shuffle_f32x4(a, b, 0xee));
+}
+
+static inline void v_sum4 (float *out, const vf *a) {
+  __m512 ab = sum_to_8(a[0], a[1]), cd = sum_to_8(a[2], a[3]);
+  __m512 four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
+                              _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  __m512 two = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4e));
+  __m512 one = _mm512_add_ps(two, _mm512_permute_ps(two, 0xb1));
+  _mm_storeu_ps(out, _mm512_castps512_ps128(
+    _mm512_maskz_compress_ps(0x1111, one)));
+}
+
 static inline float v_highest (vf a) { return _mm512_reduce_max_ps(a); }
 
 static inline void v_store_i8 (int8_t *p, vf a) {

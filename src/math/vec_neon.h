@@ -134,6 +134,10 @@ static inline float v_sum (vf a) {
   return vget_lane_f32(d, 0) + vget_lane_f32(d, 1);
 }
 
+static inline void v_sum4 (float *out, const vf *a) {
+  for (int i = 0; i < 4; i++) out[i] = v_sum(a[i]);
+}
+
 static inline float v_highest (vf a) {
   float lane[16], m;
   v_store(lane, a);
