@@ -173,7 +173,8 @@ static void go_on (bench *b, beam *beams, const dc_candidate *found,
   for (size_t i = 0; i < WIDTH; i++) {
     size_t parent = (size_t)found[i].row;
     beams[i].timeline = (dc_timeline){0};
-    if (!dc_timeline_share(&beams[i].timeline, &old[parent])) exit(1);
+    if (!dc_timeline_share(&beams[i].timeline, &old[parent], &b->m->pool))
+      exit(1);
     memcpy(beams[i].ids, copies[parent], (length + 1) * sizeof **copies);
     beams[i].ids[length + 1] = found[i].id;
     beams[i].score = found[i].score;

@@ -102,3 +102,72 @@ describe("the module", function()
     assert.is_true(info.threads >= 1)
   end)
 end)
+
+
+-- Threads of this process, as the system counts them; nil where it does not.
+local function threads_alive()
+  local pipe = assert(io.popen "ls /proc/$PPID/task 2>/dev/null | wc -l")
+  local n = pipe:read "n"
+  pipe:close()
+  return n > 0 and n or nil
+end
+
+
+describe("decant.threads", function()
+  local decant = require "decant"
+  local before = decant.info()
+
+  after_each(function()
+    decant.threads{n = before.threads, wait = before.wait}
+  end)
+
+  it("sets the budget, by a number or by name, and answers with it", function()
+    assert.equal(3, decant.threads(3))
+    assert.equal(3, decant.threads())
+    assert.equal(2, decant.threads{n = 2})
+    assert.equal(2, decant.threads{wait = "passive"})
+    assert.equal("passive", decant.info().wait)
+    assert.equal(5, decant.threads{n = 5})
+    assert.equal("passive", decant.info().wait)
+  end)
+
+  it("says which rule a table breaks, and changes nothing then", function()
+    for _, case in ipairs{
+      {{threads = 2}, "unknown field 'threads'; known are n, wait"},
+      {{2}, "unknown field 'number'"},
+      {{n = 0, wait = "passive"}, "n must be an integer from 1 to 64"},
+      {{n = "2"}, "n must be an integer from 1 to 64"},
+      {{n = 1.5}, "n must be an integer from 1 to 64"},
+      {{n = 7, wait = "asleep"}, 'wait must be "active" or "passive"'},
+      {{n = 7, wait = true}, 'wait must be "active" or "passive"'},
+    } do
+      local options, rule = table.unpack(case)
+      assert.error_matches(function() decant.threads(options) end, rule, 1,
+                           true)
+      assert.same(before.threads, decant.threads())
+      assert.same(before.wait, decant.info().wait)
+    end
+    assert.error_matches(function() decant.threads(65) end, "1 to 64")
+  end)
+
+  it("keeps no workers behind a step that wait passively", function()
+    if not threads_alive() or not before.openmp then
+      return pending "needs /proc and OpenMP"
+    end
+    local worth = core.parallel_from(0)
+    finally(function() core.parallel_from(worth) end)
+    local model <close> = assert(decant.load "de-en")
+    local function step() return model:encode{31, 8, 10, 0}:totable() end
+    decant.threads{n = 4, wait = "active"}
+    local expected = step()
+    assert.is_true(threads_alive() >= 4)
+    decant.threads{wait = "passive"}
+    for _ = 1, 3 do
+      assert.same(expected, step())
+      assert.equal(1, threads_alive())
+    end
+    local ones = decant.ones{40, 40}
+    ones:matmul(ones)  -- a loop that is no part of a step
+    assert.equal(1, threads_alive())
+  end)
+end)

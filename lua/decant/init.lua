@@ -115,8 +115,8 @@ function decant.load(path, opts)
 end
 
 
--- decant.info() -> {version, isa, isas, threads, openmp, models = {NAME = path
--- of each bundled model that is there}}
+-- decant.info() -> {version, isa, isas, threads, wait, openmp, models = {NAME =
+-- path of each bundled model that is there}}
 function decant.info()
   local info = core.info()
   info.models = {}

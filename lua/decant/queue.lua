@@ -201,7 +201,10 @@ function Queue:step()
   end
   local _ <close> = self.guard
   self.stepping = true
-  if self.threads then self.before = core.threads(self.threads) end
+  if self.threads then
+    self.before = core.threads()
+    core.threads(self.threads)
+  end
   local pool = self.pool
   admit(self)
   pool:round()

@@ -172,7 +172,7 @@ static dc_timeline *share_rows (dc_lua_rows *rows, const int32_t *parents,
   for (size_t i = 0; i < n; i++) {
     const dc_timeline *from =
       &rows->timelines[parents != NULL ? (size_t)parents[i] - 1 : i];
-    if (!dc_timeline_share(&fresh[i], from)) {
+    if (!dc_timeline_share(&fresh[i], from, &rows->model->pool)) {
       do dc_timeline_clear(&fresh[i], &rows->model->pool); while (i-- > 0);
       dc_free(fresh);
       return NULL;

@@ -2,12 +2,15 @@
 ** system.c: the module about itself.
 **
 **   core.threads([n])    -> the thread budget; sets it first if n is given
-**   core.info()          -> {version=, isa=, isas=, threads=, openmp=}
+**   core.threads{n =, wait =}   the same, and how workers wait between steps:
+**                           "active" or "passive"; either may be left out
+**   core.info()          -> {version=, isa=, isas=, threads=, wait=, openmp=}
 **   core.memory()        -> bytes in use outside of Lua
 **   core.clock()         -> seconds of a clock that only runs forward
 **   core.parallel_from(n)   loops of n operations or more use all threads;
 **                           -> what it was (for specs and benchmarks)
 */
+#include <string.h>
 #include <time.h>
 
 #include "base/cpu.h"
@@ -19,8 +22,52 @@
 #define DC_VERSION "0.1.0"
 
 
+static const char *const waits[] = {"active", "passive", NULL};
+
+
+static void check_fields (lua_State *L) {
+  for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
+    const char *name = lua_type(L, -2) == LUA_TSTRING
+                         ? lua_tostring(L, -2) : luaL_typename(L, -2);
+    if (strcmp(name, "n") != 0 && strcmp(name, "wait") != 0)
+      luaL_argerror(L, 1, lua_pushfstring(
+        L, "unknown field '%s'; known are n, wait", name));
+  }
+}
+
+
+/* The field `wait`, or the way that holds now. */
+static dc_wait wanted_wait (lua_State *L) {
+  if (lua_getfield(L, 1, "wait") == LUA_TNIL) return dc_threads_wait();
+  const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  int i = 0;
+  while (waits[i] != NULL && strcmp(waits[i], name) != 0) i++;
+  luaL_argcheck(L, waits[i] != NULL, 1,
+                "wait must be \"active\" or \"passive\"");
+  return (dc_wait)i;
+}
+
+
+/* The field n, or what holds now. */
+static int wanted_threads (lua_State *L) {
+  int fits;
+  if (lua_getfield(L, 1, "n") == LUA_TNIL) return dc_threads();
+  lua_Integer n = lua_tointegerx(L, -1, &fits);
+  luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && fits && n >= 1 &&
+                     n <= DC_MAX_THREADS, 1,
+                "n must be an integer from 1 to 64");
+  return (int)n;
+}
+
+
 static int sys_threads (lua_State *L) {
-  if (!lua_isnoneornil(L, 1))
+  if (lua_istable(L, 1)) {
+    check_fields(L);
+    dc_wait how = wanted_wait(L);
+    dc_threads_set(wanted_threads(L));
+    dc_threads_set_wait(how);
+  }
+  else if (!lua_isnoneornil(L, 1))
     dc_threads_set((int)dc_check_range(L, 1, 1, DC_MAX_THREADS));
   lua_pushinteger(L, dc_threads());
   return 1;
@@ -62,6 +109,8 @@ static int sys_info (lua_State *L) {
   lua_setfield(L, -2, "isas");
   lua_pushinteger(L, dc_threads());
   lua_setfield(L, -2, "threads");
+  lua_pushstring(L, waits[dc_threads_wait()]);
+  lua_setfield(L, -2, "wait");
 #if defined(_OPENMP)
   lua_pushinteger(L, _OPENMP);
 #else

@@ -31,19 +31,24 @@ typedef struct dc_q8_row {
   int32_t *sum;  /* [n / 16]: of 16 numbers q each */
 } dc_q8_row;
 
-/* What one query of one head sees: positions first..n-1 of some tiles of 16
-   positions each. */
+/* The keys and values of one head, in tiles of 16 positions each. */
 typedef struct dc_attention_span {
   const float *const *keys;    /* each [d_key][16]: the positions are lanes */
   const float *const *values;  /* each [16] rows of d_value, ld_values apart */
   size_t ld_values;
-  size_t first, n;             /* first < 16 */
   size_t d_key, d_value;
   float scale;                 /* a score is q k * scale, */
-  float cap;                   /* then cap * tanh(score / cap) unless 0, */
-  const float *bias;           /* then plus bias [n] unless NULL; like */
-  float *scores;               /* this scratch it has n rounded up to 16 */
+  float cap;                   /* then cap * tanh(score / cap) unless 0 */
 } dc_attention_span;
+
+/* A query that reads them: positions first..n-1, first < n. */
+typedef struct dc_attention_query {
+  const float *q;              /* [d_key] */
+  float *out;                  /* [d_value] */
+  size_t first, n;
+  const float *bias;           /* to be added to the scores, or NULL; like */
+  float *scores;               /* this scratch it has n rounded up to 16 */
+} dc_attention_query;
 
 typedef struct dc_kernels {
   dc_isa isa;
@@ -114,10 +119,10 @@ typedef struct dc_kernels {
      zeros, blocks with a NaN or an infinity give NaN in every product. */
   void (*quantize_q8) (dc_q8_row out, const float *x, size_t n);
 
-  /* One head, one query q [d_key]: out [d_value] is the mean of the values by
-     the softmax of the scores, zeros if there are none. See the comment above
-     the code in kernels_impl.h. */
-  void (*attention) (float *out, const float *q,
+  /* For each query, out is the mean of the values by the softmax of its
+     scores; zeros if these are all -INFINITY. Each as if it were alone. See
+     kernels_attention.h. */
+  void (*attention) (const dc_attention_query *queries, size_t count,
                      const dc_attention_span *span);
 } dc_kernels;
 

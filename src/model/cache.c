@@ -27,6 +27,11 @@ void dc_pool_free (dc_pool *pool) {
       dc_free(block);
     }
   }
+  while (pool->spares != NULL) {
+    dc_spare *spare = pool->spares;
+    pool->spares = spare->next;
+    dc_free(spare);
+  }
 }
 
 
@@ -106,7 +111,19 @@ static void copy_positions (dc_pool *pool, const dc_shelf *shelf, float *to,
 
 /* ---- tracks ------------------------------------------------------------ */
 
-static bool grow_list (dc_track *t, size_t n) {
+/* The list of a track that has none yet is one that another gave back. */
+static void reuse_list (dc_track *t, dc_pool *pool) {
+  dc_spare *spare = pool->spares;
+  if (t->blocks != NULL || spare == NULL) return;
+  pool->spares = spare->next;
+  t->max_blocks = spare->max_blocks;
+  t->blocks = (dc_block **)(void *)spare;
+}
+
+
+/* Room is 8 blocks at least: a list that is given back holds a dc_spare. */
+bool dc_track_grow (dc_track *t, dc_pool *pool, size_t n) {
+  reuse_list(t, pool);
   if (n <= t->max_blocks) return true;
   size_t room = n < 8 ? 8 : n * 2;
   dc_block **blocks = dc_realloc(t->blocks, room * sizeof *blocks);
@@ -114,6 +131,14 @@ static bool grow_list (dc_track *t, size_t n) {
   t->blocks = blocks;
   t->max_blocks = room;
   return true;
+}
+
+
+static void give_list (dc_track *t, dc_pool *pool) {
+  dc_spare *spare = (dc_spare *)(void *)t->blocks;
+  if (spare == NULL) return;
+  *spare = (dc_spare){pool->spares, t->max_blocks};
+  pool->spares = spare;
 }
 
 
@@ -135,7 +160,7 @@ static bool reserve_track (dc_track *t, dc_pool *pool, dc_shelf *shelf,
                            size_t length, size_t n) {
   size_t wanted = (length + n + DC_TILE - 1) / DC_TILE;
   if (shelf->n_layers == 0) return true;
-  if (!grow_list(t, wanted) || !own_last_block(t, pool, shelf, length))
+  if (!dc_track_grow(t, pool, wanted) || !own_last_block(t, pool, shelf, length))
     return false;
   while (t->n_blocks < wanted) {
     dc_block *block = take_block(pool, shelf);
@@ -146,10 +171,11 @@ static bool reserve_track (dc_track *t, dc_pool *pool, dc_shelf *shelf,
 }
 
 
-static bool share_track (dc_track *to, const dc_track *from, size_t length) {
+static bool share_track (dc_track *to, const dc_track *from, dc_pool *pool,
+                         size_t length) {
   size_t n = (length + DC_TILE - 1) / DC_TILE;
   if (from->n_blocks == 0) return true;
-  if (!grow_list(to, n)) return false;
+  if (!dc_track_grow(to, pool, n)) return false;
   for (size_t i = 0; i < n; i++) {
     to->blocks[i] = from->blocks[i];
     if (to->blocks[i] != NULL) to->blocks[i]->refs++;
@@ -182,7 +208,7 @@ bool dc_timeline_reserve (dc_timeline *t, dc_pool *pool, size_t n) {
   size_t wanted = (t->length + n + DC_TILE - 1) / DC_TILE;
   if (n == 0) return true;
   if (pool->shelves[DC_WINDOWED].n_layers > 0 &&
-      !grow_list(&t->tracks[DC_WINDOWED], wanted))
+      !dc_track_grow(&t->tracks[DC_WINDOWED], pool, wanted))
     return false;
   return reserve_track(&t->tracks[DC_FULL], pool, &pool->shelves[DC_FULL],
                        t->length, n);
@@ -238,9 +264,10 @@ void dc_timeline_extend (dc_timeline *t, dc_pool *pool, size_t n) {
 }
 
 
-bool dc_timeline_share (dc_timeline *to, const dc_timeline *from) {
+bool dc_timeline_share (dc_timeline *to, const dc_timeline *from,
+                        dc_pool *pool) {
   for (int r = 0; r < DC_REACHES; r++)
-    if (!share_track(&to->tracks[r], &from->tracks[r], from->length))
+    if (!share_track(&to->tracks[r], &from->tracks[r], pool, from->length))
       return false;
   to->length = from->length;
   return true;
@@ -265,7 +292,7 @@ void dc_timeline_truncate (dc_timeline *t, dc_pool *pool, size_t n) {
 void dc_timeline_clear (dc_timeline *t, dc_pool *pool) {
   for (int r = 0; r < DC_REACHES; r++) {
     shorten_track(&t->tracks[r], &pool->shelves[r], 0);
-    dc_free(t->tracks[r].blocks);
+    give_list(&t->tracks[r], pool);
   }
   memset(t, 0, sizeof *t);
 }

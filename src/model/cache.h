@@ -44,11 +44,18 @@ typedef struct dc_shelf {
   size_t n_used;
 } dc_shelf;
 
+/* The memory of a track's list that no track uses just now. */
+typedef struct dc_spare {
+  struct dc_spare *next;
+  size_t max_blocks;
+} dc_spare;
+
 /* The blocks of one model. Used by one thread at a time. */
 typedef struct dc_pool {
   size_t d_keys, d_values;  /* of one position in one layer, all heads */
   size_t window;            /* of the windowed track */
   dc_shelf shelves[DC_REACHES];
+  dc_spare *spares;         /* so that reordering beams allocates nothing */
   size_t copied_bytes;      /* by copy on write, so far */
 } dc_pool;
 
@@ -81,6 +88,9 @@ size_t dc_window_room (size_t window);
 /* The first position that the one at n sees through the window. */
 size_t dc_pool_first_seen (const dc_pool *pool, size_t n);
 
+/* Makes room in a track's list for n blocks, and makes none. */
+bool dc_track_grow (dc_track *track, dc_pool *pool, size_t n);
+
 /* Makes room for n more positions that this timeline alone owns, but in
    windowed layers. On failure (memory) the timeline is as before. Does not
    change the length. */
@@ -99,7 +109,8 @@ void dc_timeline_open (dc_timeline *t, dc_pool *pool, size_t n);
 void dc_timeline_extend (dc_timeline *t, dc_pool *pool, size_t n);
 
 /* `to`, empty, goes on from where `from` is. */
-bool dc_timeline_share (dc_timeline *to, const dc_timeline *from);
+bool dc_timeline_share (dc_timeline *to, const dc_timeline *from,
+                        dc_pool *pool);
 
 /* Keeps the first n positions. First ask whether the windows still hold what
    the next position would see. */

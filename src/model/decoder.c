@@ -5,6 +5,9 @@
 ** sees its own timeline up to and with itself, or a window of it, and the
 ** whole of its source if there is one.
 **
+** In the last layer only the positions whose scores (or states, or attention)
+** somebody wants go on once their keys and values are there.
+**
 ** Long feeds go through in slices, so that a prompt of thousands of tokens
 ** needs the activations of a few hundred. Where a slice ends cannot show: a
 ** token reads what is in its timeline, whenever it was put there.
@@ -20,25 +23,36 @@
 
 #define ROWS_AT_ONCE 256
 
-/* A run of tokens that goes through the layers together: parts of feeds. */
-typedef struct slice {
-  dc_feed *parts;  /* [count], some of 0 tokens */
-  dc_taps *taps;   /* [count]: what the parts' taps point to */
-  size_t count;
-} slice;
-
-
-static void free_slice (slice *s) {
+void dc_slice_free (dc_slice *s) {
   dc_free(s->parts);
   dc_free(s->taps);
+  dc_free(s->added);
+  *s = (dc_slice){0};
+}
+
+
+static bool reserve_slice (dc_slice *s, size_t count) {
+  if (count > s->max) {
+    dc_slice_free(s);
+    s->parts = dc_alloc_array(count, sizeof *s->parts);
+    s->taps = dc_alloc_array(count, sizeof *s->taps);
+    s->added = dc_alloc_array(count, sizeof *s->added);
+    if (s->parts == NULL || s->taps == NULL || s->added == NULL) {
+      dc_slice_free(s);
+      return false;
+    }
+    s->max = count;
+  }
+  s->count = count;
+  return true;
 }
 
 
 /* Room for everything first, so that a failure changes nothing. */
-static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
-                     size_t *total, dc_error *err) {
+static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
+                     dc_error *err) {
   size_t n = 0, keys = 0, last = 0, blocks = 0;
-  for (size_t i = 0; i < s->count; i++) {
+  for (size_t i = 0; i < count; i++) {
     const dc_timeline *source = steps[i].source;
     size_t end = steps[i].timeline->length + steps[i].n;
     if (end > m->context)
@@ -52,21 +66,18 @@ static bool prepare (dc_model *m, const dc_feed *steps, slice *s,
   }
   size_t rows = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
   int threads = m->threads > 0 ? m->threads : dc_threads();
-  s->parts = dc_alloc_array(s->count, sizeof *s->parts);
-  s->taps = dc_alloc_array(s->count, sizeof *s->taps);
-  bool ok = s->parts != NULL && s->taps != NULL &&
+  bool ok = reserve_slice(&m->slice, count) &&
             dc_weights_positions(&m->weights, last + dc_first_place(&m->hp)) &&
             dc_batch_reserve(&m->batch, &m->hp, rows, keys, threads) &&
             dc_outputs_reserve(m, rows) && dc_pool_stock(&m->pool, blocks);
-  for (size_t i = 0; ok && i < s->count; i++)
+  for (size_t i = 0; ok && i < count; i++)
     ok = dc_timeline_reserve(steps[i].timeline, &m->pool, steps[i].n);
-  *total = n;
   return ok || dc_fail(err, "not enough memory to decode %zu tokens", n);
 }
 
 
 /* Tokens from..from+n-1 of a feed. */
-static void cut_part (slice *s, size_t i, const dc_feed *step, size_t from,
+static void cut_part (dc_slice *s, size_t i, const dc_feed *step, size_t from,
                       size_t n, size_t d_model) {
   dc_feed *part = &s->parts[i];
   *part = *step;
@@ -91,7 +102,7 @@ static size_t place_of (const dc_hparams *hp, int32_t id, size_t at) {
 }
 
 
-static void start_batch (dc_model *m, const slice *s) {
+static void start_batch (dc_model *m, const dc_slice *s) {
   dc_batch *b = &m->batch;
   size_t row = 0;
   b->pool = &m->pool;
@@ -114,20 +125,6 @@ static void start_batch (dc_model *m, const slice *s) {
 }
 
 
-static void append_keys_and_values (dc_batch *b, const slice *s,
-                                    const dc_layer *layer) {
-  const float *k = b->k, *v = b->v;
-  for (size_t i = 0; i < s->count; i++)
-    for (size_t j = 0; j < s->parts[i].n; j++) {
-      const dc_timeline *t = s->parts[i].timeline;
-      dc_track_store(b->pool, &t->tracks[layer->reach], t->length + j,
-                     layer->slot, k, v);
-      k += b->pool->d_keys;
-      v += b->pool->d_values;
-    }
-}
-
-
 static const dc_table *rope_of (const dc_model *m, const dc_layer *layer) {
   const dc_weights *w = &m->weights;
   bool own = layer->reach == DC_WINDOWED && w->window_rope.columns > 0;
@@ -135,8 +132,34 @@ static const dc_table *rope_of (const dc_model *m, const dc_layer *layer) {
 }
 
 
-static void decoder_layer (dc_model *m, const slice *s,
-                           const dc_layer *layer) {
+/* How many of a part's last positions somebody wants more of than their keys
+   and values. */
+static size_t wanted (const dc_feed *part) {
+  const dc_taps *taps = part->taps;
+  bool tapped = taps != NULL &&
+                (taps->hidden != NULL || taps->attention != NULL);
+  if (part->every || tapped) return part->n;
+  return part->more || part->n == 0 ? 0 : 1;
+}
+
+
+/* When the keys and values of the last layer are there, the rest of the way is
+   for these alone. */
+static void drop_unwanted (dc_batch *b, dc_slice *s) {
+  size_t row = 0, kept = 0;
+  for (size_t i = 0; i < s->count; i++) {
+    dc_feed *part = &s->parts[i];
+    size_t n = wanted(part);
+    row += part->n - n;
+    for (size_t j = 0; j < n; j++) dc_batch_move(b, kept++, row++);
+    part->n = n;
+  }
+  b->n = kept;
+}
+
+
+static void decoder_layer (dc_model *m, dc_slice *s, const dc_layer *layer,
+                           bool last) {
   dc_batch *b = &m->batch;
   const dc_stack *stack = &m->weights.decoder;
 
@@ -145,27 +168,28 @@ static void decoder_layer (dc_model *m, const slice *s,
   dc_project(b, &layer->self, true);
   dc_norm_heads(b, &layer->self, &stack->sizes);
   dc_rotate(b, rope_of(m, layer), &stack->sizes);
-  append_keys_and_values(b, s, layer);
-  dc_attend(b, &layer->self, b->views, layer, &stack->sizes, stack->biases);
-  dc_leave(b, &layer->self.norm, &layer->self.post_norm);
+  dc_append(b, layer);
+  if (last) drop_unwanted(b, s);
+  dc_attend(b, b->views, layer, &stack->sizes, stack->biases);
+  dc_leave(b, &layer->self.o, &layer->self.norm, &layer->self.post_norm);
 
   if (!m->hp.arch->causal) {
     dc_enter(b, &layer->cross.norm);
     dc_project(b, &layer->cross, false);
     dc_tap_attention(b, s->parts, s->count, layer);
-    dc_attend(b, &layer->cross, b->sources, layer, &stack->sizes, NULL);
-    dc_leave(b, &layer->cross.norm, &layer->cross.post_norm);
+    dc_attend(b, b->sources, layer, &stack->sizes, NULL);
+    dc_leave(b, &layer->cross.o, &layer->cross.norm, &layer->cross.post_norm);
   }
 
   if (m->hp.parallel) dc_enter_now(b);
   else dc_enter(b, &layer->ffn_norm);
   dc_feed_forward(b, layer);
-  dc_leave(b, &layer->ffn_norm, &layer->ffn_post_norm);
+  dc_leave(b, &layer->down, &layer->ffn_norm, &layer->ffn_post_norm);
 }
 
 
 /* The scores of the rows of x that are asked for. */
-static void score (dc_model *m, const slice *s) {
+static void score (dc_model *m, const dc_slice *s) {
   const float *x = m->batch.x;
   for (size_t i = 0; i < s->count; i++) {
     const dc_feed *part = &s->parts[i];
@@ -177,33 +201,36 @@ static void score (dc_model *m, const slice *s) {
 }
 
 
-static void run_slice (dc_model *m, const slice *s) {
+static void run_slice (dc_model *m, dc_slice *s) {
   const dc_stack *stack = &m->weights.decoder;
   dc_batch *b = &m->batch;
+  uint32_t n_layers = stack->sizes.n_layers;
   start_batch(m, s);
-  for (uint32_t i = 0; i < stack->sizes.n_layers; i++) {
+  for (uint32_t i = 0; i < n_layers; i++) {
     dc_tap_layer(m, s->parts, s->count, i);
-    decoder_layer(m, s, &stack->layers[i]);
+    decoder_layer(m, s, &stack->layers[i], i + 1 == n_layers);
   }
   dc_norm_rows(b, b->x, &stack->output_norm);
   dc_tap_hidden(b, s->parts, s->count);
   score(m, s);
   for (size_t i = 0; i < s->count; i++)
-    dc_timeline_extend(s->parts[i].timeline, &m->pool, s->parts[i].n);
+    dc_timeline_extend(s->parts[i].timeline, &m->pool, s->added[i]);
 }
 
 
 /* The next tokens of the feeds, from token *from of feed *step on. */
-static void fill_slice (slice *s, const dc_feed *steps, size_t d_model,
+static void fill_slice (dc_slice *s, const dc_feed *steps, size_t d_model,
                         size_t *step, size_t *from) {
   size_t left = ROWS_AT_ONCE;
   memset(s->parts, 0, s->count * sizeof *s->parts);
+  memset(s->added, 0, s->count * sizeof *s->added);
   for (size_t i = 0; i < s->count; i++)
     s->parts[i].timeline = steps[i].timeline;
   while (*step < s->count && left > 0) {
     size_t rest = steps[*step].n - *from;
     size_t n = rest < left ? rest : left;
     cut_part(s, *step, &steps[*step], *from, n, d_model);
+    s->added[*step] = n;
     left -= n;
     *from += n;
     if (n < rest) return;
@@ -215,13 +242,13 @@ static void fill_slice (slice *s, const dc_feed *steps, size_t d_model,
 
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
                 dc_error *err) {
-  slice s = {.count = count};
-  size_t total = 0, step = 0, from = 0;
-  bool ok = prepare(m, steps, &s, &total, err);
-  while (ok && step < count) {
-    fill_slice(&s, steps, m->hp.d_model, &step, &from);
-    run_slice(m, &s);
+  size_t step = 0, from = 0;
+  if (!prepare(m, steps, count, err)) return false;
+  dc_step_begin();
+  while (step < count) {
+    fill_slice(&m->slice, steps, m->hp.d_model, &step, &from);
+    run_slice(m, &m->slice);
   }
-  free_slice(&s);
-  return ok;
+  dc_step_end();
+  return true;
 }

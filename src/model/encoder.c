@@ -84,12 +84,12 @@ static void encoder_layer (dc_batch *b, const dc_stack *stack,
   dc_enter(b, &layer->self.norm);
   dc_project(b, &layer->self, true);
   store_keys_and_values(b, layer, t, sequences);
-  dc_attend(b, &layer->self, b->views, layer, &stack->sizes, stack->biases);
-  dc_leave(b, &layer->self.norm, &layer->self.post_norm);
+  dc_attend(b, b->views, layer, &stack->sizes, stack->biases);
+  dc_leave(b, &layer->self.o, &layer->self.norm, &layer->self.post_norm);
 
   dc_enter(b, &layer->ffn_norm);
   dc_feed_forward(b, layer);
-  dc_leave(b, &layer->ffn_norm, &layer->ffn_post_norm);
+  dc_leave(b, &layer->down, &layer->ffn_norm, &layer->ffn_post_norm);
 }
 
 
@@ -130,11 +130,13 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
             dc_weights_positions(&m->weights, last) &&
             dc_batch_reserve(b, &m->hp, total, longest, threads);
   if (ok) {
+    dc_step_begin();
     start_batch(m, sequences, &t);
     for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
       encoder_layer(b, stack, &stack->layers[i], &t, sequences);
     dc_norm_rows(b, b->x, &stack->output_norm);
     scatter(b, sequences, count);
+    dc_step_end();
   }
   free_tiles(&t);
   return ok || dc_fail(err, "not enough memory to encode %zu tokens", total);
@@ -165,10 +167,12 @@ bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
   if (!dc_timeline_reserve(source, &m->pool, n) ||
       !dc_batch_reserve(&m->batch, &m->hp, some, 1, threads))
     return dc_fail(err, "not enough memory for a source of %zu tokens", n);
+  dc_step_begin();
   for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
     for (size_t at = 0; at < n; at += some)
       read_source(m, source, &stack->layers[i], rows, at,
                   n - at < some ? n - at : some);
+  dc_step_end();
   source->length = n;
   return true;
 }

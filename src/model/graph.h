@@ -19,6 +19,8 @@ typedef struct dc_view {
   const size_t *places;  /* [n_keys]: those of the keys; NULL: 0, 1, 2, ... */
 } dc_view;
 
+#define DC_QUERIES 8  /* go through the same keys together */
+
 /* The rows of a batch in flight. */
 typedef struct dc_batch {
   const dc_hparams *hp;
@@ -26,15 +28,19 @@ typedef struct dc_batch {
   size_t n, max_n;
   float *x;              /* [n, d_model]: the residual stream */
   float *h;              /* [n, d_model]: into and out of a sublayer */
+  const float *in;       /* [n, d_model]: into it, h or x as it is */
   float *q, *k, *v;      /* [n, all heads] */
   float *wide;           /* [n, largest d_ff or all heads' values] */
   float *gate;           /* [n, d_ff or d_model] */
   dc_view *views;        /* [n]: self-attention */
   dc_view *sources;      /* [n]: cross-attention */
-  float *scores;         /* [max_threads, 2 * max_keys]: scores and biases */
+  float *scores;         /* [max_threads, n_scores, max_keys]: of some queries,
+                            then the biases of these, if there are any */
+  size_t n_scores;
   const float **tiles;   /* [max_threads, 2 * max_tiles] */
   size_t max_keys;
   int max_threads;
+  size_t d_ff;           /* of the layer that is under way */
   dc_scratch scratch;
   int threads;           /* budget of this pass, at most max_threads */
 } dc_batch;
@@ -50,22 +56,32 @@ void dc_batch_free (dc_batch *b);
 void dc_embed (dc_batch *b, size_t i, const dc_matrix *embedding,
                const float *positions, int32_t id, size_t place);
 
-/* In front of a sublayer: h = x, normed in a pre-norm model. */
+/* In front of a sublayer: in = x, normed in a pre-norm model. */
 void dc_enter (dc_batch *b, const dc_norm *norm);
 
-/* Behind it: x = x + h. `post` norms h before, if there is such a norm; in a
-   post-norm model `norm` norms x after. */
-void dc_leave (dc_batch *b, const dc_norm *norm, const dc_norm *post);
+/* Behind it: x = x + h, where h is the product of the sublayer's last matrix
+   and of what it left in `wide`. `post` norms h before, if there is such a
+   norm; in a post-norm model `norm` norms x after. */
+void dc_leave (dc_batch *b, const dc_linear *last, const dc_norm *norm,
+               const dc_norm *post);
 
 /* Where two sublayers read the same x: what dc_enter would make of it for the
-   second is kept, and becomes its h. */
+   second is kept, and becomes its input. */
 void dc_enter_later (dc_batch *b, const dc_norm *norm);
 void dc_enter_now (dc_batch *b);
+
+/* n rows of `width` normed, in place or to other rows. */
+void dc_norm_each (const dc_batch *b, float *to, const float *from, size_t n,
+                   size_t width, const dc_norm *norm);
 
 /* Rows of d_model normed in place, if there is such a norm. */
 void dc_norm_rows (dc_batch *b, float *rows, const dc_norm *norm);
 
-/* q, k, v = h's projections; k and v may be left out (cross-attention). */
+/* Row `to` of the batch becomes row `from`, which is not above it: its place in
+   the residual stream, its queries and what it sees. */
+void dc_batch_move (dc_batch *b, size_t to, size_t from);
+
+/* q, k, v = the input's projections; k and v may be left out (cross-attention). */
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values);
 
 /* q and k are normed head by head, if the attention has such norms, and turned
@@ -75,11 +91,13 @@ void dc_norm_heads (dc_batch *b, const dc_attention *a,
 void dc_rotate (dc_batch *b, const dc_table *rope,
                 const dc_stack_sizes *sizes);
 
-/* h = heads(q against the views' tiles of this layer), then the projection.
-   biases: those of the stack, or NULL. */
-void dc_attend (dc_batch *b, const dc_attention *a, const dc_view *views,
-                const dc_layer *layer, const dc_stack_sizes *sizes,
-                const float *biases);
+/* The keys and values go to where the views end. */
+void dc_append (dc_batch *b, const dc_layer *layer);
+
+/* wide = heads(q against the views' tiles of this layer). biases: those of
+   the stack, or NULL. */
+void dc_attend (dc_batch *b, const dc_view *views, const dc_layer *layer,
+                const dc_stack_sizes *sizes, const float *biases);
 
 /* The first position that a view sees in a layer of this reach. */
 static inline size_t dc_first_key (const dc_batch *b, const dc_view *view,
@@ -89,7 +107,7 @@ static inline size_t dc_first_key (const dc_batch *b, const dc_view *view,
            ? view->n_keys - window : 0;
 }
 
-/* h = down(activation(up(h))), or down(activation(gate(h)) * up(h)). */
+/* wide = activation(up(in)), or activation(gate(in)) * up(in). */
 void dc_feed_forward (dc_batch *b, const dc_layer *layer);
 
 #endif

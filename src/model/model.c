@@ -75,6 +75,7 @@ bool dc_model_open (dc_model **out, const char *path,
 void dc_model_release (dc_model *m) {
   if (m == NULL || --m->refs > 0) return;
   dc_batch_free(&m->batch);
+  dc_slice_free(&m->slice);
   dc_outputs_free(&m->outputs);
   dc_pool_free(&m->pool);
   dc_weights_free(&m->weights);

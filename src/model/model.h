@@ -20,6 +20,15 @@ typedef struct dc_outputs {
   size_t n, max;
 } dc_outputs;
 
+/* Tokens that go through the decoder together: parts of feeds, some of none
+   (decoder.c). */
+typedef struct dc_slice {
+  struct dc_feed *parts;  /* [count] */
+  struct dc_taps *taps;   /* [count]: what the parts' taps point to */
+  size_t *added;          /* [count]: positions that the timelines get */
+  size_t count, max;
+} dc_slice;
+
 typedef struct dc_model {
   size_t refs;              /* the model, and sources and rows made of it */
   dc_gguf *file;
@@ -28,6 +37,7 @@ typedef struct dc_model {
   dc_weights weights;
   dc_pool pool;
   dc_batch batch;
+  dc_slice slice;
   dc_outputs outputs;
   size_t context;           /* most positions of a sequence */
   int threads;              /* 0: the module's budget */
@@ -107,5 +117,6 @@ bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
    error before anything has changed. */
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
                 dc_error *err);
+void dc_slice_free (dc_slice *slice);
 
 #endif

@@ -95,7 +95,7 @@ static bool get_blocks (reader *r) {
 /* Blocks 0..n_gone-1 are those that no position of a window sees any more. */
 static bool get_track (reader *r, const dc_timeline *t, int reach,
                        dc_track *track) {
-  const dc_pool *pool = &r->m->pool;
+  dc_pool *pool = &r->m->pool;
   bool any = pool->shelves[reach].n_layers > 0;
   uint64_t n, gone, number;
   uint64_t wanted = any ? (t->length + DC_TILE - 1) / DC_TILE : 0;
@@ -107,9 +107,8 @@ static bool get_track (reader *r, const dc_timeline *t, int reach,
     return dc_fail(r->err, "%.400s: track: %llu blocks, %llu of them gone, "
                    "cannot hold %zu positions", r->path, (unsigned long long)n,
                    (unsigned long long)gone, t->length);
-  track->blocks = dc_alloc_array(n, sizeof *track->blocks);
-  if (track->blocks == NULL) return dc_fail(r->err, "not enough memory");
-  track->max_blocks = n;
+  if (!dc_track_grow(track, pool, n))
+    return dc_fail(r->err, "not enough memory");
   track->n_gone = gone;
   for (track->n_blocks = gone; track->n_blocks < n; track->n_blocks++) {
     if (!get_number(r, "block", r->n_blocks[reach], &number)) return false;

@@ -5,6 +5,9 @@
 #include "base/threads.h"
 
 #define ROWS_AT_ONCE 16  /* a thread's share is a multiple: whole tiles */
+#define LEAST_OUTPUTS 4096  /* of some rows before what follows is done, */
+#define LEAST_ROWS 256      /* but so many rows share their columns */
+#define WORK 8.0            /* of quantising a value, in multiply-adds */
 
 
 bool dc_scratch_reserve (dc_scratch *s, size_t n, size_t d) {
@@ -36,14 +39,30 @@ void dc_scratch_free (dc_scratch *s) {
 }
 
 
-static void quantize_rows (dc_scratch *s, const float *x, size_t n, size_t d) {
+typedef struct activations {
+  const dc_scratch *scratch;
+  const float *x;  /* [.., d] */
+  size_t d;
+} activations;
+
+
+static void quantize_some (void *context, size_t begin, size_t end,
+                           int thread) {
+  const activations *a = context;
   const dc_kernels *k = dc_kernels_get();
-  for (size_t i = 0; i < n; i++) {
-    s->rows[i].q = s->q + i * d;
-    s->rows[i].scale = s->scale + i * (d / DC_Q8_BLOCK);
-    s->rows[i].sum = s->sum + i * (d / 16);
-    k->quantize_q8(s->rows[i], x + i * d, d);
-  }
+  (void)thread;
+  for (size_t i = begin; i < end; i++)
+    k->quantize_q8(a->scratch->rows[i], a->x + i * a->d, a->d);
+}
+
+
+static void quantize_rows (dc_scratch *s, const float *x, size_t n, size_t d,
+                           int threads) {
+  activations a = {s, x, d};
+  for (size_t i = 0; i < n; i++)
+    s->rows[i] = (dc_q8_row){s->q + i * d, s->scale + i * (d / DC_Q8_BLOCK),
+                             s->sum + i * (d / 16)};
+  dc_parallel_for(n, WORK * (double)(n * d), threads, quantize_some, &a);
 }
 
 
@@ -54,6 +73,8 @@ typedef struct product {
   const float *x;  /* [n, d] */
   const dc_q8_row *q8;
   size_t n;
+  dc_then *then;  /* or NULL */
+  void *context;
 } product;
 
 
@@ -116,20 +137,51 @@ static void some_shares (void *context, size_t begin, size_t end, int thread) {
 }
 
 
-void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
-                          size_t count, const float *x, size_t n,
-                          dc_scratch *scratch, int threads) {
-  product p = {w, out, count, x, scratch->rows, n};
+/* Shares begin..end of every matrix, some rows of all at a time. */
+static void shares_side_by_side (void *context, size_t begin, size_t end,
+                                 int thread) {
+  const product *p = context;
+  size_t rows = p->w[0]->weight.rows, from = begin * ROWS_AT_ONCE;
+  size_t last = end * ROWS_AT_ONCE < rows ? end * ROWS_AT_ONCE : rows;
+  size_t step = LEAST_OUTPUTS / p->n;
+  (void)thread;
+  step = step < LEAST_ROWS ? LEAST_ROWS
+                           : step / ROWS_AT_ONCE * ROWS_AT_ONCE;
+  for (; from < last; from += step) {
+    size_t to = last - from < step ? last : from + step;
+    for (size_t i = 0; i < p->count; i++)
+      some_rows(p, p->w[i], p->out[i], from, to);
+    p->then(p->context, from, to);
+  }
+}
+
+
+void dc_linear_apply_then (const dc_linear *const *w, float *const *out,
+                           size_t count, const float *x, size_t n,
+                           dc_scratch *scratch, int threads, dc_then *then,
+                           void *context) {
+  product p = {w, out, count, x, scratch->rows, n, then, context};
   size_t total = 0, cols = w[0]->weight.cols;
   bool quantised = false;
   double work = 0;
+  if (n == 0) return;
   for (size_t i = 0; i < count; i++) {
     total += shares(w[i]);
     work += (double)w[i]->weight.rows * (double)cols * (double)n;
     quantised |= dc_type_of(w[i]->weight.type)->block > 1;
   }
-  if (quantised) quantize_rows(scratch, x, n, cols);
-  dc_parallel_for(total, work, threads, some_shares, &p);
+  if (quantised) quantize_rows(scratch, x, n, cols, threads);
+  if (then == NULL)
+    dc_parallel_for(total, work, threads, some_shares, &p);
+  else
+    dc_parallel_for(shares(w[0]), work, threads, shares_side_by_side, &p);
+}
+
+
+void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
+                          size_t count, const float *x, size_t n,
+                          dc_scratch *scratch, int threads) {
+  dc_linear_apply_then(w, out, count, x, n, scratch, threads, NULL, NULL);
 }
 
 

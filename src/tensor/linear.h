@@ -47,4 +47,15 @@ void dc_linear_apply_all (const dc_linear *const *w, float *const *out,
                           size_t count, const float *x, size_t n,
                           dc_scratch *scratch, int threads);
 
+/* What follows the product, element by element, for the outputs begin..end of
+   all n rows: whoever made them does it while they are in his cache. */
+typedef void dc_then (void *context, size_t begin, size_t end);
+
+/* The same with something to follow; all have the same number of outputs, and
+   the same ones of all are made together. */
+void dc_linear_apply_then (const dc_linear *const *w, float *const *out,
+                           size_t count, const float *x, size_t n,
+                           dc_scratch *scratch, int threads, dc_then *then,
+                           void *context);
+
 #endif
