@@ -4,10 +4,11 @@
 ** on one thread, the best of some repetitions. Weights of a small matrix stay
 ** in the caches; those of a large one come from memory.
 **
-**   kernels [ROWS INPUTS]...
+**   [TYPE=q8_0] kernels [ROWS INPUTS]...
 */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "math/kernels.h"
@@ -48,6 +49,7 @@ typedef struct product {
   uint8_t *w;
   float *x, *out;
   dc_q8_row *q8;
+  dc_q8_panel *packed;  /* NULL: as in the file */
 } product;
 
 
@@ -67,8 +69,12 @@ static void multiply (const product *p) {
                      p->cols, p->n);
       break;
     case DC_Q8_0:
-      k->matmul_q8_0(p->out, p->rows, p->w, p->row_bytes, p->rows, p->q8,
-                     p->cols, p->n);
+      if (p->packed != NULL)
+        k->matmul_q8_packed(p->out, p->rows, p->packed, p->rows, p->q8,
+                            p->cols, p->n);
+      else
+        k->matmul_q8_0(p->out, p->rows, p->w, p->row_bytes, p->rows, p->q8,
+                       p->cols, p->n);
       break;
     default:
       k->matmul_blocks(p->type, p->out, p->rows, p->w, p->row_bytes, p->rows,
@@ -92,7 +98,7 @@ static double speed (const product *p) {
 }
 
 
-static void measure (dc_type type, size_t rows, size_t n) {
+static void measure (dc_type type, bool pack, size_t rows, size_t n) {
   product p = {.type = type, .rows = rows, .n = n};
   size_t most = columns[N_COLUMNS - 1];
   if (!dc_row_bytes(type, n, &p.row_bytes)) return;  /* no whole blocks */
@@ -102,13 +108,20 @@ static void measure (dc_type type, size_t rows, size_t n) {
   p.q8 = room(most * sizeof *p.q8);
   for (size_t r = 0; r < rows; r++)
     dc_quantize_row(type, p.w + r * p.row_bytes, p.x + r % most * n, n);
+  if (pack) {
+    size_t panels = 0;
+    dc_q8_panels(rows, n, &panels);
+    p.packed = room(panels * sizeof *p.packed);
+    dc_q8_pack(p.packed, p.w, p.row_bytes, rows, n);
+  }
   for (size_t c = 0; c < most; c++) {
     p.q8[c].q = room(n);
     p.q8[c].scale = room(n / 32 * sizeof(float));
     p.q8[c].sum = room(n / 16 * sizeof(int32_t));
     dc_kernels_get()->quantize_q8(p.q8[c], p.x + c * n, n);
   }
-  printf("| %s | %zu x %zu |", dc_type_of(type)->name, rows, n);
+  printf("| %s%s | %zu x %zu |", dc_type_of(type)->name,
+         pack ? ", packed" : "", rows, n);
   for (size_t i = 0; i < N_COLUMNS; i++) {
     p.cols = columns[i];
     printf(" %.1f |", speed(&p));
@@ -117,7 +130,19 @@ static void measure (dc_type type, size_t rows, size_t n) {
   printf("\n");
   for (size_t c = 0; c < most; c++)
     free(p.q8[c].q), free(p.q8[c].scale), free(p.q8[c].sum);
-  free(p.w), free(p.x), free(p.out), free(p.q8);
+  free(p.packed), free(p.w), free(p.x), free(p.out), free(p.q8);
+}
+
+
+/* One type against the shapes of the command line, or some of our own. */
+static void measure_all (dc_type type, bool pack, int argc, char **argv) {
+  static const size_t shapes[][2] = {{256, 256}, {1024, 256}, {256, 1024},
+                                     {8000, 256}, {1536, 576}, {4096, 4096}};
+  for (int i = 1; i + 1 < argc; i += 2)
+    measure(type, pack, strtoul(argv[i], NULL, 10),
+            strtoul(argv[i + 1], NULL, 10));
+  for (size_t s = 0; argc < 3 && s < sizeof shapes / sizeof shapes[0]; s++)
+    measure(type, pack, shapes[s][0], shapes[s][1]);
 }
 
 
@@ -126,8 +151,7 @@ int main (int argc, char **argv) {
     DC_F32, DC_F16, DC_BF16, DC_Q8_0, DC_Q4_0, DC_Q4_1, DC_Q5_0, DC_Q5_1,
     DC_Q2_K, DC_Q3_K, DC_Q4_K, DC_Q5_K, DC_Q6_K, DC_IQ4_NL, DC_IQ4_XS
   };
-  static const size_t shapes[][2] = {{256, 256}, {1024, 256}, {256, 1024},
-                                     {8000, 256}, {1536, 576}, {4096, 4096}};
+  const char *only = getenv("TYPE");
   dc_error error;
   if (!dc_kernels_init(&error)) {
     fprintf(stderr, "%s\n", error.text);
@@ -137,13 +161,10 @@ int main (int argc, char **argv) {
          dc_isa_name(dc_kernels_get()->isa));
   for (size_t i = 0; i < N_COLUMNS; i++) printf(" %zu |", columns[i]);
   printf("\n|---|---|---|---|---|---|---|\n");
-  for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
-    if (argc > 2)
-      for (int i = 1; i + 1 < argc; i += 2)
-        measure(types[t], strtoul(argv[i], NULL, 10),
-                strtoul(argv[i + 1], NULL, 10));
-    else
-      for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
-        measure(types[t], shapes[s][0], shapes[s][1]);
+  for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+    if (only != NULL && strcmp(only, dc_type_of(types[t])->name)) continue;
+    measure_all(types[t], false, argc, argv);
+    if (types[t] == DC_Q8_0) measure_all(types[t], true, argc, argv);
+  }
   return 0;
 }

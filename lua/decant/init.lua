@@ -80,15 +80,14 @@ local function resolve(path)
 end
 
 
-local load_options = {mmap = true, context = true, threads = true,
-                      vocab_only = true, progress = true,
-                      tokenizer = true}
+local load_options = {mmap = true, pack = true, context = true, threads = true,
+                      vocab_only = true, progress = true, tokenizer = true}
 
 
 -- decant.load(path [, opts]) -> model | nil, message
 -- path: a .gguf file or the name of a bundled model. opts: mmap (true),
--- context, threads, vocab_only, tokenizer (false: ids only), progress(done,
--- total) -> false cancels.
+-- pack (true, false; nil: small models), context, threads, vocab_only,
+-- tokenizer (false: ids only), progress(done, total) -> false cancels.
 function decant.load(path, opts)
   if type(path) ~= "string" then
     error(("decant.load: a path or the name of a bundled model is wanted, " ..
@@ -97,7 +96,7 @@ function decant.load(path, opts)
   for name in pairs(type(opts) == "table" and opts or {}) do
     if not load_options[name] then
       error(("decant.load: unknown option '%s'; known are context, mmap, " ..
-             "progress, threads, tokenizer, vocab_only"):format(
+             "pack, progress, threads, tokenizer, vocab_only"):format(
              tostring(name)), 2)
     end
   end

@@ -1,8 +1,8 @@
 -- bits.lua: one line for each model and weight type with a hash of logits,
 -- computed in every way that must not matter: threads, batch, chunks of the
--- prompt, cache, how much of a sliding window is left. An instruction set is
--- chosen by the environment, so the spec runs this file once for each. A
--- difference inside of one run is an error.
+-- prompt, cache, how much of a sliding window is left, packed weights. An
+-- instruction set is chosen by the environment, so the spec runs this file
+-- once for each. A difference inside of one run is an error.
 --
 --   lua5.4 spec/support/bits.lua all|some MODEL.gguf...
 --
@@ -141,6 +141,26 @@ local function check(model, way)
   return all
 end
 
+-- Q8_0 weights that lie in panels against those that lie as in the file.
+local function check_packing(path, way, hp)
+  local packed <close> = assert(core.load(path, {pack = true}))
+  local plain <close> = assert(core.load(path, {pack = false}))
+  assert(plain:hparams().packed_bytes == 0)
+  if packed:hparams().packed_bytes == 0 then return end  -- none of Q8_0
+  local ids = within(prompt, hp.vocab)
+  local all, last = teacher_forced(plain, ids)
+  if all ~= teacher_forced(packed, ids) then
+    error("other bits: packed, teacher forcing", 0)
+  end
+  for _, batch in ipairs(way.batches) do
+    for _, model in ipairs {packed, plain} do
+      if scores(model, ids, batch, {1, #ids}) ~= last then
+        error("other bits: packed or plain, batch of " .. batch, 0)
+      end
+    end
+  end
+end
+
 -- The same for a prompt that fills the context, several blocks of the cache
 -- and more than a window.
 local function check_long(model, way)
@@ -160,6 +180,7 @@ core.parallel_from(0)  -- the smallest loop is shared out, too
 local way = ways[arg[1]]
 for _, path in ipairs(table.move(arg, 2, #arg, 1, {})) do
   local model = assert(core.load(path))
+  check_packing(path, way, model:hparams())
   local hash = fnv(-3750763034362895579, check(model, way))
   print(("%s %016x"):format(path:match "[^/]+$",
                             fnv(hash, check_long(model, way))))

@@ -13,14 +13,15 @@
 #include "math/kernels.h"
 #include "math/rng.h"
 
-#define MAX_N 400
+#define MAX_N 672  /* more blocks than are looked at together */
 #define MAX_ROWS 70
-#define MAX_COLS 9
+#define MAX_COLS 40
 
-static float a[MAX_COLS * MAX_N], b[MAX_COLS * MAX_N];
+static float a[MAX_COLS * MAX_N], b[MAX_ROWS * MAX_N];
 static float expected[MAX_COLS * MAX_ROWS + MAX_N];
 static float got[MAX_COLS * MAX_ROWS + MAX_N];
 static uint8_t weights[MAX_ROWS * MAX_N * 4];
+static dc_q8_panel panels[(MAX_ROWS + 15) / 16 * MAX_N / DC_Q8_BLOCK];
 static dc_rng rng = {1, 0, 0};
 
 
@@ -93,16 +94,23 @@ static void compare_rows (const dc_kernels *scalar, const dc_kernels *k) {
 }
 
 
-static void multiply (const dc_kernels *k, dc_type type, float *out,
-                      size_t row_bytes, size_t rows, size_t cols, size_t n) {
+/* The first columns of a, as k quantises them. */
+static const dc_q8_row *quantised (const dc_kernels *k, size_t cols,
+                                   size_t n) {
   static int8_t q[MAX_COLS][MAX_N];
   static float scale[MAX_COLS][MAX_N / DC_Q8_BLOCK + 1];
   static int32_t sum[MAX_COLS][MAX_N / 16 + 1];
-  dc_q8_row x[MAX_COLS];
-  for (size_t c = 0; c < cols && type == DC_Q8_0; c++) {
+  static dc_q8_row x[MAX_COLS];
+  for (size_t c = 0; c < cols; c++) {
     x[c] = (dc_q8_row){q[c], scale[c], sum[c]};
     k->quantize_q8(x[c], a + c * n, n);
   }
+  return x;
+}
+
+
+static void multiply (const dc_kernels *k, dc_type type, float *out,
+                      size_t row_bytes, size_t rows, size_t cols, size_t n) {
   if (type == DC_F32)
     k->matmul_f32(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
   else if (type == DC_F16)
@@ -110,7 +118,8 @@ static void multiply (const dc_kernels *k, dc_type type, float *out,
   else if (type == DC_BF16)
     k->matmul_bf16(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
   else
-    k->matmul_q8_0(out, MAX_ROWS, weights, row_bytes, rows, x, cols, n);
+    k->matmul_q8_0(out, MAX_ROWS, weights, row_bytes, rows,
+                   quantised(k, cols, n), cols, n);
 }
 
 
@@ -119,7 +128,7 @@ static void compare_products (const dc_kernels *scalar, const dc_kernels *k,
                               dc_type type) {
   bool ok = true, alone = true;
   for (int round = 0; round < 60; round++) {
-    size_t rows = 1 + below(MAX_ROWS), cols = 1 + below(MAX_COLS), row_bytes;
+    size_t rows = 1 + below(MAX_ROWS), cols = 1 + below(9), row_bytes;
     size_t n = type == DC_Q8_0 ? 32 * (1 + below(10)) : 1 + below(320);
     dc_row_bytes(type, n, &row_bytes);
     for (size_t r = 0; r < rows; r++) {
@@ -139,6 +148,38 @@ static void compare_products (const dc_kernels *scalar, const dc_kernels *k,
   }
   report(dc_type_of((uint32_t)type)->name, k, ok);
   report("one column alone", k, alone);
+}
+
+
+/* Weights in panels against those of the file: every number of columns up to
+   9, and 40; behind the last row nothing is written. */
+static void compare_packed (const dc_kernels *scalar, const dc_kernels *k) {
+  bool ok = true, inside = true;
+  for (size_t cols = 1; cols <= 10; cols++)
+    for (size_t round = 0; round < 6; round++) {
+      size_t rows = 1 + below(MAX_ROWS - 1), row_bytes;
+      size_t some = cols < 10 ? cols : 40;
+      size_t n = DC_Q8_BLOCK * (1 + below(MAX_N / DC_Q8_BLOCK));
+      dc_row_bytes(DC_Q8_0, n, &row_bytes);
+      randomise(b, n * rows, 1.0f);
+      for (size_t r = 0; r < rows; r++)
+        dc_quantize_row(DC_Q8_0, weights + r * row_bytes, b + r * n, n);
+      randomise(a, some * n, 2.0f);
+      memset(panels, 0x55, sizeof panels);
+      dc_q8_pack(panels, weights, row_bytes, rows, n);
+      multiply(scalar, DC_Q8_0, expected, row_bytes, rows, some, n);
+      memset(got, 0x55, sizeof got);
+      k->matmul_q8_packed(got, MAX_ROWS, panels, rows, quantised(k, some, n),
+                          some, n);
+      for (size_t c = 0; c < some; c++) {
+        const float *end = got + c * MAX_ROWS + rows;
+        ok &= same(expected + c * MAX_ROWS, got + c * MAX_ROWS, rows);
+        for (size_t i = 0; i < sizeof *end; i++)
+          inside &= ((const uint8_t *)end)[i] == 0x55;
+      }
+    }
+  report("q8_0, packed", k, ok);
+  report("q8_0, packed: nothing behind the last row", k, inside);
 }
 
 
@@ -212,6 +253,7 @@ int main (void) {
     compare_products(scalar, k, DC_F16);
     compare_products(scalar, k, DC_BF16);
     compare_products(scalar, k, DC_Q8_0);
+    compare_packed(scalar, k);
     compare_odd_blocks(scalar, k);
   }
   return 0;

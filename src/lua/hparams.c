@@ -103,6 +103,7 @@ static void push_sizes (lua_State *L, const dc_model *m) {
     set_stack(L, "decoder_", &hp->decoder);
   }
   set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
+  set_integer(L, "packed_bytes", m->weights.packed_bytes);
   lua_pushboolean(L, m->weights.tied);
   lua_setfield(L, -2, "tied_embeddings");
   lua_pushstring(L, dc_type_of(m->weights.embedding.type)->name);

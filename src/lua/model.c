@@ -2,7 +2,7 @@
 ** model.c: the userdata decant.Model, the core of lua/decant/model.lua.
 **
 **   core.load(path [, opts])    -> Model | nil, message
-**       opts: mmap (true), context, threads, vocab_only,
+**       opts: mmap (true), pack, context, threads, vocab_only,
 **       tokenizer (false: the model works on ids),
 **       progress = function(done, total), false cancels
 **   m:hparams()      -> table of what the file says
@@ -112,10 +112,14 @@ static size_t real_slots (lua_State *L, int arg, size_t i, size_t n,
 /* ---- load and close ------------------------------------------------------- */
 
 static dc_model_options check_options (lua_State *L, int arg) {
-  dc_model_options o = {.map = true};
+  dc_model_options o = {.map = true, .pack_most = DC_PACK_MOST};
   if (lua_isnoneornil(L, arg)) return o;
   luaL_checktype(L, arg, LUA_TTABLE);
   if (lua_getfield(L, arg, "mmap") != LUA_TNIL) o.map = lua_toboolean(L, -1);
+  if (lua_getfield(L, arg, "pack") != LUA_TNIL) {
+    luaL_argcheck(L, lua_isboolean(L, -1), arg, "pack must be true or false");
+    o.pack_most = lua_toboolean(L, -1) ? SIZE_MAX : 0;
+  }
   lua_getfield(L, arg, "vocab_only");
   o.vocab_only = lua_toboolean(L, -1);
   if (lua_getfield(L, arg, "tokenizer") != LUA_TNIL)
@@ -133,7 +137,7 @@ static dc_model_options check_options (lua_State *L, int arg) {
   }
   luaL_argcheck(L, ok1, arg, "context must be an integer of at least 1");
   luaL_argcheck(L, ok2, arg, "threads must be an integer from 1 to 64");
-  lua_pop(L, 4);
+  lua_pop(L, 5);
   o.context = (size_t)context;
   o.threads = (int)threads;
   return o;

@@ -19,9 +19,8 @@
 #include <stdint.h>
 
 #include "base/cpu.h"
+#include "math/panels.h"
 #include "math/types.h"
-
-#define DC_LANES 16
 
 /* A row of activations in blocks of 32: x = scale * q. Kept apart so that
    the integer part is contiguous. */
@@ -107,6 +106,10 @@ typedef struct dc_kernels {
   void (*matmul_q8_0) (float *out, size_t ld_out, const void *w,
                        size_t row_bytes, size_t rows, const dc_q8_row *x,
                        size_t cols, size_t n);
+  /* The same bits from a copy of the weights in panels. */
+  void (*matmul_q8_packed) (float *out, size_t ld_out, const dc_q8_panel *w,
+                            size_t rows, const dc_q8_row *x, size_t cols,
+                            size_t n);
 
   /* The same for weights of any quantised type; the order of a sum, which for
      Q8_0 is the one above: kernels_blocks.h. */

@@ -48,6 +48,7 @@ const dc_kernels VEC_TABLE = {
   .layer_norm = layer_norm, .rms_norm = rms_norm,
   .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,
   .matmul_bf16 = matmul_bf16, .matmul_q8_0 = matmul_q8_0,
-  .matmul_blocks = matmul_blocks, .quantize_q8 = quantize_q8,
+  .matmul_q8_packed = matmul_q8_packed, .matmul_blocks = matmul_blocks,
+  .quantize_q8 = quantize_q8,
   .attention = attention,
 };

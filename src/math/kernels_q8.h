@@ -6,7 +6,8 @@
 **     acc = fma(s, scale_w * scale_x, acc)
 ** With one column the weights are read once, so they stream by where they lie
 ** and the lanes of 16 rows are reduced together. With more, 16 rows are
-** unpacked once to panels that all columns use, and a lane is a row.
+** unpacked once to panels that all columns use, and a lane is a row. Who has
+** the matrix in panels already (panels.h) saves both.
 */
 
 /* What has no place on the scale must not reach the conversion to integers,
@@ -99,56 +100,59 @@ static void q8_stream (float *out, const q8_rows *rows, const dc_q8_row *x,
 }
 
 
-/* Some blocks of 16 rows, unpacked; the first is block `from`. */
+/* Some blocks of 16 rows in panels; the first is block `from`. */
 typedef struct q8_strip {
-  int8_t q[BLOCKS_AT_ONCE][8][DC_LANES][4];  /* [block][inputs / 4][row][4] */
-  float scale[BLOCKS_AT_ONCE][DC_LANES];
+  const dc_q8_panel *panels;  /* [n_blocks] */
   size_t from, n_blocks;
+  size_t count;               /* lanes that count */
 } q8_strip;
 
 
-static void unpack_strip (q8_strip *strip, const q8_rows *rows) {
+static void unpack_strip (dc_q8_panel *panels, const q8_rows *rows,
+                          size_t from, size_t n_blocks) {
   uint16_t scale[BLOCKS_AT_ONCE][DC_LANES];
-  const uint8_t *w = rows->w + strip->from * sizeof(dc_block_q8_0);
-  gather_scales(scale, rows, strip->from, strip->n_blocks);
-  for (size_t i = 0; i < strip->n_blocks; i++, w += sizeof(dc_block_q8_0)) {
-    v_unpack_q8(strip->q[i], w, rows->stride);
-    v_store(strip->scale[i], v_load_f16(scale[i]));
+  const uint8_t *w = rows->w + from * sizeof(dc_block_q8_0);
+  gather_scales(scale, rows, from, n_blocks);
+  for (size_t i = 0; i < n_blocks; i++, w += sizeof(dc_block_q8_0)) {
+    v_unpack_q8(panels[i].q, w, rows->stride);
+    memcpy(panels[i].scale, scale[i], sizeof scale[i]);
   }
 }
 
 
 /* A strip against `cols` columns (a constant after inlining). */
 INLINE void q8_tile (float *out, size_t ld_out, const q8_strip *strip,
-                     const q8_rows *rows, const dc_q8_row *x, int cols) {
+                     const dc_q8_row *x, int cols) {
   vf acc[Q8_COLS];
   for (int c = 0; c < cols; c++)
-    acc[c] = unfinished(out + (size_t)c * ld_out, strip->from, rows->count);
-  for (size_t i = 0, b = strip->from; i < strip->n_blocks; i++, b++) {
+    acc[c] = unfinished(out + (size_t)c * ld_out, strip->from, strip->count);
+  const dc_q8_panel *panel = strip->panels;
+  for (size_t b = strip->from; b < strip->from + strip->n_blocks; b++) {
     vi sum[Q8_COLS];
     for (int c = 0; c < cols; c++)
       sum[c] = v_dot_start(sum_of_block(&x[c], b));
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
-      vw w = v_weights(strip->q[i][g][0]);
-#pragma GCC unroll 8
+      vw w = v_weights(panel->q[g][0]);
+#pragma GCC unroll 16
       for (int c = 0; c < cols; c++)
         sum[c] = v_dot4(sum[c], w, x[c].q + b * DC_Q8_BLOCK + 4 * g);
     }
-    vf scale = v_load(strip->scale[i]);
+    vf scale = v_load_f16(panel->scale);
     for (int c = 0; c < cols; c++)
       acc[c] = v_fma(v_float(sum[c]), v_mul(scale, v_set1(x[c].scale[b])),
                      acc[c]);
+    panel++;
   }
   for (int c = 0; c < cols; c++)
-    store_lanes(out + (size_t)c * ld_out, acc[c], rows->count);
+    store_lanes(out + (size_t)c * ld_out, acc[c], strip->count);
 }
 
 
 static void q8_columns (float *out, size_t ld_out, const q8_strip *strip,
-                        const q8_rows *rows, const dc_q8_row *x, size_t cols) {
+                        const dc_q8_row *x, size_t cols) {
   for (; cols >= Q8_COLS; cols -= Q8_COLS) {
-    q8_tile(out, ld_out, strip, rows, x, Q8_COLS);
+    q8_tile(out, ld_out, strip, x, Q8_COLS);
     out += Q8_COLS * ld_out;
     x += Q8_COLS;
   }
@@ -156,9 +160,10 @@ static void q8_columns (float *out, size_t ld_out, const q8_strip *strip,
 #define SOME(n)                                                               \
     case n:                                                                   \
       if (n < Q8_COLS)                                                        \
-        q8_tile(out, ld_out, strip, rows, x, n < Q8_COLS ? n : 1);            \
+        q8_tile(out, ld_out, strip, x, n < Q8_COLS ? n : 1);                  \
       break;
     SOME(1) SOME(2) SOME(3) SOME(4) SOME(5) SOME(6) SOME(7)
+    SOME(8) SOME(9) SOME(10) SOME(11) SOME(12) SOME(13)
 #undef SOME
   }
 }
@@ -166,12 +171,13 @@ static void q8_columns (float *out, size_t ld_out, const q8_strip *strip,
 
 static void q8_panels (float *out, size_t ld_out, const q8_rows *rows,
                        const dc_q8_row *x, size_t cols, size_t n) {
-  q8_strip strip;
+  dc_q8_panel panels[BLOCKS_AT_ONCE];
   size_t n_blocks = n / DC_Q8_BLOCK;
-  for (strip.from = 0; strip.from < n_blocks; strip.from += BLOCKS_AT_ONCE) {
-    strip.n_blocks = at_most(n_blocks - strip.from, BLOCKS_AT_ONCE);
-    unpack_strip(&strip, rows);
-    q8_columns(out, ld_out, &strip, rows, x, cols);
+  for (size_t from = 0; from < n_blocks; from += BLOCKS_AT_ONCE) {
+    size_t some = at_most(n_blocks - from, BLOCKS_AT_ONCE);
+    q8_strip strip = {panels, from, some, rows->count};
+    unpack_strip(panels, rows, from, some);
+    q8_columns(out, ld_out, &strip, x, cols);
   }
 }
 
@@ -197,4 +203,20 @@ static void matmul_q8_0 (float *out, size_t ld_out, const void *weights,
     some.w = (const uint8_t *)weights + r * row_bytes;
     q8_16_rows(out + r, ld_out, &some, x, cols, n);
   }
+}
+
+
+/* Few columns take the blocks in one go; many of them find what is in the
+   nearest cache. */
+static void matmul_q8_packed (float *out, size_t ld_out, const dc_q8_panel *w,
+                              size_t rows, const dc_q8_row *x, size_t cols,
+                              size_t n) {
+  size_t n_blocks = n / DC_Q8_BLOCK;
+  size_t step = cols <= Q8_COLS ? n_blocks : BLOCKS_AT_ONCE;
+  for (size_t r = 0; r < rows; r += DC_LANES, w += n_blocks)
+    for (size_t from = 0; from < n_blocks; from += step) {
+      q8_strip strip = {w + from, from, at_most(n_blocks - from, step),
+                        at_most(rows - r, DC_LANES)};
+      q8_columns(out + r, ld_out, &strip, x, cols);
+    }
 }

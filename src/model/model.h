@@ -49,7 +49,11 @@ typedef struct dc_model_options {
   int threads;     /* 0: the module's budget, at each step */
   bool map, vocab_only;
   bool ids_only;   /* leave the tokenizer of the file alone */
+  size_t pack_most;  /* bytes that a packed copy of weights may take */
 } dc_model_options;
+
+/* What a copy may take by default: about what a large last cache holds. */
+#define DC_PACK_MOST ((size_t)64 << 20)
 
 /* A sequence to encode. Row i of the output goes to out + slot[i] * d_model
    (packed: masked tokens are left out, the others keep their slots and

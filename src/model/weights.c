@@ -252,7 +252,7 @@ static bool find_matrix (binder *b, const char *prefix, const char *name,
   const dc_gguf_tensor *t;
   if (!find(b, prefix, name, ".weight", rows, cols, wanted, &t)) return false;
   if (t == NULL) return true;
-  *out = (dc_matrix){t->data, (dc_type)t->type, rows, cols, 0};
+  *out = (dc_matrix){t->data, (dc_type)t->type, rows, cols, 0, NULL};
   return dc_row_bytes(out->type, cols, &out->row_bytes) ||
          dc_fail(b->err, "%.400s: tensor '%s%s.weight': a row of %zu is not "
                  "whole blocks", dc_gguf_path(b->file), prefix, name, cols);
@@ -441,6 +441,7 @@ bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
 void dc_weights_free (dc_weights *w) {
   dc_free(w->encoder.layers);
   dc_free(w->decoder.layers);
+  dc_free(w->packed);
   dc_free(w->encoder.biases);
   dc_free(w->decoder.biases);
   dc_table_free(&w->sinusoids);

@@ -48,6 +48,8 @@ typedef struct dc_weights {
   const float *rope_long, *rope_short;
   dc_table sinusoids;         /* without columns if there are none */
   dc_table rope, window_rope; /* the latter: if windowed layers differ */
+  dc_q8_panel *packed;        /* owned copies of matrices; NULL: none */
+  size_t packed_bytes;
 } dc_weights;
 
 /* Binds every weight and checks its shape; a tensor that is missing, has the
@@ -57,6 +59,11 @@ typedef struct dc_weights {
 bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
                       const dc_gguf *file, dc_error *err);
 void dc_weights_free (dc_weights *w);
+
+/* Makes packed copies of the Q8_0 matrices that inputs are multiplied with
+   (pack.c), if they take no more than `most` bytes and memory is not short:
+   they change speed only. */
+void dc_weights_pack (dc_weights *w, size_t most);
 
 /* The part of it that follows the binding (weights_positions.c). */
 bool dc_weights_make_positions (dc_weights *w, const dc_hparams *hp,

@@ -78,6 +78,12 @@ typedef struct product {
 } product;
 
 
+/* Where row `begin` starts a panel: shares are whole ones. */
+static const dc_q8_panel *panels_from (const dc_matrix *m, size_t begin) {
+  return m->packed + begin / DC_LANES * (m->cols / DC_Q8_BLOCK);
+}
+
+
 /* Rows begin..end of one matrix, against all columns. */
 static void some_rows (const product *p, const dc_linear *w, float *out,
                        size_t begin, size_t end) {
@@ -96,8 +102,12 @@ static void some_rows (const product *p, const dc_linear *w, float *out,
                     m->cols);
       break;
     case DC_Q8_0:
-      k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
-                     m->cols);
+      if (m->packed != NULL)
+        k->matmul_q8_packed(to, m->rows, panels_from(m, begin), count, p->q8,
+                            p->n, m->cols);
+      else
+        k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
+                       m->cols);
       break;
     case DC_BF16:
       k->matmul_bf16(to, m->rows, rows, m->row_bytes, count, p->x, m->cols,
