@@ -2,6 +2,7 @@
 # make test       run the specs; ends with "N passed, N failed, N skipped"
 # make check      luacheck, and the C code with warnings as errors
 # make asan       the specs under the address and undefined-behaviour sanitizers
+# make neon       build-neon/hash: the core for 64-bit ARM (cross compiler)
 # make fuzz       TIME=seconds for each reader of files (needs clang; libFuzzer)
 # make bench      benchmarks; appends a line to bench/LOG.md
 # make install    PREFIX=dir (library, Lua files, program, bundled models)
@@ -63,7 +64,7 @@ src/%.h: ;
 # One instruction set a file: its kernels alone are compiled for it. -O3, for
 # their loops over constant tiles have to be unrolled.
 $(BUILD)/math/kernels_%.o: ISA = $(KERNEL_FLAGS)
-ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+ifneq ($(filter x86_64% amd64%,$(shell $(CC) -dumpmachine)),)
 $(BUILD)/math/kernels_avx2.o:   ISA = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c
 AVX512 = $(KERNEL_FLAGS) -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq \
          -mavx512vl
@@ -82,7 +83,8 @@ check:
 	$(MAKE) BUILD=build-check EXTRA=-Werror all
 	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -I"$(LUA_INCDIR)" \
 	  spec/support/host.c
-	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -Isrc bench/loops.c
+	$(CC) -std=c11 -D_GNU_SOURCE -fsyntax-only $(WARN) -Werror -Isrc bench/loops.c \
+	  spec/support/hash.c
 
 # Leaks count too; the report of one fails the run. (With any optimisation the
 # compiler takes minutes for the instrumented kernels. initial-exec: the leak
@@ -95,6 +97,16 @@ asan:
 	  LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	  $$($(CC) -print-file-name=libubsan.so)" \
 	  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(LUA) spec/run.lua
+
+# The core without its bindings, in a program that says what bits it computes:
+# for this machine, and for ARM's, whose kernels so run under qemu-user. Static:
+# the emulator needs no libraries. Built and run by spec/neon_spec.lua.
+$(BUILD)/hash: spec/support/hash.c $(filter-out $(BUILD)/lua/%,$(OBJECTS))
+	$(CC) $(CFLAGS) $(BASE) $(OMP_$(OPENMP)) -o $@ $^ $(OMP_$(OPENMP)) \
+	  $(STATIC) -lpthread -lm
+neon:
+	$(MAKE) BUILD=build-neon CC=aarch64-linux-gnu-gcc OPENMP=0 STATIC=-static \
+	  build-neon/hash
 
 # clang's runtime is Debian's libclang-rt-14-dev (the number is clang's).
 TIME ?= 60
@@ -133,6 +145,7 @@ deps:
 	sh install-deps.sh
 
 clean:
-	rm -rf $(BUILD) build-check build-asan build-fuzz build-rock build-serial
+	rm -rf $(BUILD) build-check build-asan build-fuzz build-rock build-serial \
+	  build-neon
 
-.PHONY: all test check asan fuzz bench install deps clean FORCE
+.PHONY: all test check asan neon fuzz bench install deps clean FORCE

@@ -5,10 +5,11 @@
 set -eu
 
 # gcc and libc6-dev compile, libgomp comes with gcc; lua-busted and lua-check
-# (luacheck) test; dkjson reads the JSON of `decant convert`; luarocks is for
-# one spec, which is skipped without it.
+# (luacheck) test; dkjson reads the JSON of `decant convert`. Without these one
+# spec each is skipped: luarocks; a cross compiler and an emulator for ARM.
 packages="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev lua-busted
-  lua-check lua-dkjson luarocks"
+  lua-check lua-dkjson luarocks gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+  qemu-user"
 
 missing=
 for package in $packages; do

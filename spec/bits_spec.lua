@@ -27,6 +27,13 @@ describe("logits", function()
     local path = fixtures.folder() .. "/tiny-" .. name .. ".gguf"
     paths[#paths + 1] = tiny.write(path, name)
   end
+  -- attention over 20 tiles: of all layers, of some, of none but a window
+  for _, name in ipairs {"llama", "gemma2", "phi3"} do
+    local path = fixtures.folder() .. "/long-" .. name .. ".gguf"
+    paths[#paths + 1] = tiny.write(path, name, function(model)
+      tiny.set(model, name .. ".context_length", 320)
+    end)
+  end
   local isas = core.info().isas
   local hashes = {}
 

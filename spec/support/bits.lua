@@ -1,13 +1,16 @@
 -- bits.lua: one line for each model and weight type with a hash of logits,
--- computed in every way that must not matter: threads, batch, chunks of the
--- prompt, cache, how much of a sliding window is left, packed weights. An
--- instruction set is chosen by the environment, so the spec runs this file
--- once for each. A difference inside of one run is an error.
+-- computed in every way that must not matter: threads, rows of a batch, beams,
+-- chunks of the prompt, with a cache and without, how much of a sliding window
+-- is left, packed weights. An instruction set is chosen by the environment, so
+-- the spec runs this file once for each. A difference inside of one run is an
+-- error.
 --
 --   lua5.4 spec/support/bits.lua all|some MODEL.gguf...
 --
--- all: every thread count, batch and way to cut; some: a sample of them, for
--- models that differ in their weights only.
+-- all: 40 tokens can be cut into pieces in 2^39 ways; here are the 39 with one
+-- cut (so pieces of every size, beginning and ending everywhere in a tile), a
+-- cut behind every token, and 24 ways with more cuts, drawn once.
+-- some: 20 tokens and fewer cuts, for models that differ in their weights only.
 
 local core = require "decant.core"
 
@@ -16,7 +19,8 @@ local sources = {
   20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30}, {2}, {40, 41, 42, 43},
   {9, 9, 9, 9, 9, 9}, {3, 70, 5}, {64, 65, 66, 67, 68, 69, 70, 71}, {1, 2},
 }
-local prompt = {4, 29, 13, 48, 66, 42}
+-- Tokens of the prompt that fills the context: 20 tiles.
+local LONGEST <const> = 320
 
 -- Ids of a vocabulary of `vocab`.
 local function within(ids, vocab)
@@ -75,13 +79,46 @@ local function scores(model, ids, batch, cuts)
   return bytes_of(last)
 end
 
--- Every way to cut n tokens into pieces, as lists of ends.
-local function all_cuts(n)
+-- The same from a cache that `width` beams share; the others go on otherwise.
+local function beam_scores(model, ids, width)
+  local rows, parents, pieces = new_rows(model, 1)[1], {}, {}
+  core.forward {{rows, {table.move(ids, 1, #ids - 1, 1, {})}}}
+  for i = 1, width do
+    parents[i], pieces[i] = 1, {(ids[#ids] + i * (i // 2)) % 60}
+  end
+  pieces[width] = {ids[#ids]}
+  rows:reorder(parents)
+  local found = core.forward {{rows, pieces}} [1]
+  rows:close()
+  return bytes_of(found[width])
+end
+
+-- The scores behind every token, each fed by itself.
+local function stepwise(model, ids)
+  local rows, parts = new_rows(model, 1)[1], {}
+  for i, id in ipairs(ids) do
+    parts[i] = bytes_of(core.forward {{rows, {{id}}}} [1][1])
+  end
+  rows:close()
+  return parts
+end
+
+-- Ways to cut n tokens, as lists of ends: one cut, at every `step`-th place.
+local function single_cuts(n, step)
   local list = {}
-  for bits = 0, (1 << (n - 1)) - 1 do
+  for i = 1, n - 1, step do list[#list + 1] = {i, n} end
+  return list
+end
+
+-- Adds `count` ways with many cuts: at 1 of 2, of 4, of 8 places, by a linear
+-- congruential generator.
+local function add_many_cuts(list, n, count)
+  local state = 1
+  for k = 1, count do
     local cuts = {}
     for i = 1, n - 1 do
-      if bits & (1 << (i - 1)) ~= 0 then cuts[#cuts + 1] = i end
+      state = (state * 1103515245 + 12345) % 2^31
+      if state // 65536 % (1 << k % 3 + 1) == 0 then cuts[#cuts + 1] = i end
     end
     cuts[#cuts + 1] = n
     list[#list + 1] = cuts
@@ -89,11 +126,15 @@ local function all_cuts(n)
   return list
 end
 
+local threads <const>, counts <const> = {1, 2, 3, 5, 8},
+                                        {1, 2, 3, 4, 5, 6, 7, 8, 9}
 local ways = {
-  all = {threads = {1, 2, 3, 5}, batches = {1, 2, 3, 4, 5, 6, 7, 8, 9},
-         cuts = all_cuts(#prompt), pieces = {1, 7, 16, 33}},
-  some = {threads = {1, 3}, batches = {2, 5},
-          cuts = {{3, 6}, {1, 2, 3, 4, 5, 6}}, pieces = {7}},
+  all = {length = 40, threads = threads, counts = counts,
+         cuts = add_many_cuts(single_cuts(40, 1), 40, 24),
+         starts = {1, 15, 16, 17, 33}, pieces = {1, 7, 16, 33}},
+  some = {length = 20, threads = threads, counts = counts,
+          cuts = add_many_cuts(single_cuts(20, 3), 20, 3),
+          starts = {1, 16, 17}, pieces = {7}},
 }
 
 -- The ends of pieces of `size` tokens.
@@ -104,7 +145,7 @@ local function even_cuts(n, size)
   return cuts
 end
 
--- All scores of the ids in one causal pass, without a cache; and the last.
+-- The scores behind every token in one causal pass, which reads no cache.
 local function teacher_forced(model, ids)
   local source
   if model:hparams().kind ~= "causal" then
@@ -116,29 +157,46 @@ local function teacher_forced(model, ids)
     local row = all[1][i]:totable()
     parts[i] = string.pack(("f"):rep(#row), table.unpack(row))
   end
-  return table.concat(parts), parts[#ids]
+  return parts
+end
+
+local function some_ids(n, vocab)
+  local ids = {}
+  for i = 1, n do ids[i] = i * i * 7 % vocab end
+  return ids
 end
 
 local function check(model, way)
-  local ids, whole = within(prompt, model:hparams().vocab), {#prompt}
-  local all, expected = teacher_forced(model, ids)
+  local length = way.length
+  local ids, whole = some_ids(length, model:hparams().vocab), {length}
+  local all = teacher_forced(model, ids)
+  local expected = all[length]
   local function same(what, bytes)
     if bytes ~= expected then error("other bits: " .. what, 0) end
   end
-  for _, threads in ipairs(way.threads) do
-    core.threads(threads)
-    same(threads .. " threads", scores(model, ids, 1, whole))
-    same(threads .. " threads, batch of 9", scores(model, ids, 9, whole))
-    same("teacher forcing", select(2, teacher_forced(model, ids)))
+  for _, n in ipairs(way.threads) do
+    core.threads(n)
+    same(n .. " threads", scores(model, ids, 1, whole))
+    same(n .. " threads, batch of 9", scores(model, ids, 9, {17, length}))
+    same(n .. " threads, 4 beams", beam_scores(model, ids, 4))
+    same(n .. " threads, no cache", teacher_forced(model, ids)[length])
   end
   core.threads(1)
-  for _, batch in ipairs(way.batches) do
-    same("batch of " .. batch, scores(model, ids, batch, whole))
+  for _, n in ipairs(way.counts) do
+    same("batch of " .. n, scores(model, ids, n, whole))
+    same(n .. " beams", beam_scores(model, ids, n))
   end
   for _, cuts in ipairs(way.cuts) do
-    same("cut at " .. table.concat(cuts, ","), scores(model, ids, 2, cuts))
+    same("cut at " .. table.concat(cuts, ","), scores(model, ids, 1, cuts))
   end
-  return all
+  for i, bytes in ipairs(stepwise(model, ids)) do
+    if bytes ~= all[i] then error("other bits: cached step " .. i, 0) end
+  end
+  for _, n in ipairs(way.starts) do
+    local start = teacher_forced(model, table.move(ids, 1, n, 1, {}))
+    if start[n] ~= all[n] then error("other bits: the first " .. n, 0) end
+  end
+  return table.concat(all)
 end
 
 -- Q8_0 weights that lie in panels against those that lie as in the file.
@@ -147,33 +205,33 @@ local function check_packing(path, way, hp)
   local plain <close> = assert(core.load(path, {pack = false}))
   assert(plain:hparams().packed_bytes == 0)
   if packed:hparams().packed_bytes == 0 then return end  -- none of Q8_0
-  local ids = within(prompt, hp.vocab)
-  local all, last = teacher_forced(plain, ids)
-  if all ~= teacher_forced(packed, ids) then
-    error("other bits: packed, teacher forcing", 0)
+  local ids = some_ids(way.length, hp.vocab)
+  local all, again = teacher_forced(plain, ids), teacher_forced(packed, ids)
+  if table.concat(all) ~= table.concat(again) then
+    error("other bits: packed, no cache", 0)
   end
-  for _, batch in ipairs(way.batches) do
+  for _, n in ipairs(way.counts) do
     for _, model in ipairs {packed, plain} do
-      if scores(model, ids, batch, {1, #ids}) ~= last then
-        error("other bits: packed or plain, batch of " .. batch, 0)
+      if scores(model, ids, n, {1, #ids}) ~= all[#ids] then
+        error("other bits: packed or plain, batch of " .. n, 0)
       end
     end
   end
 end
 
--- The same for a prompt that fills the context, several blocks of the cache
--- and more than a window.
+-- The same for a prompt that fills the context, many blocks of the cache and
+-- more than a window.
 local function check_long(model, way)
-  local ids, hp = {}, model:hparams()
-  for i = 1, math.min(hp.context, 90) do ids[i] = i * i * 7 % hp.vocab end
-  local all, expected = teacher_forced(model, ids)
+  local hp = model:hparams()
+  local ids = some_ids(math.min(hp.context, LONGEST), hp.vocab)
+  local all = teacher_forced(model, ids)
   for _, size in ipairs(way.pieces) do
     local cuts = even_cuts(#ids, size)
-    if scores(model, ids, 1, cuts) ~= expected then
+    if scores(model, ids, 1, cuts) ~= all[#ids] then
       error("other bits: pieces of " .. size, 0)
     end
   end
-  return all
+  return table.concat(all)
 end
 
 core.parallel_from(0)  -- the smallest loop is shared out, too

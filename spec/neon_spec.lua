@@ -1,0 +1,72 @@
+-- The NEON kernels give the bits of this machine's: the core without its
+-- bindings and a program that hashes scores (spec/support/hash.c), cross-
+-- compiled and run under qemu-user. Debian: gcc-aarch64-linux-gnu,
+-- libc6-dev-arm64-cross, qemu-user.
+
+local core = require "decant.core"
+local fixtures = require "spec.support.fixtures"
+local shell = require "spec.support.shell"
+local tiny = require "spec.support.tiny"
+local typed = require "spec.support.typed"
+
+local build = os.getenv "DECANT_BUILD" or "build"
+
+local function missing()
+  for _, tool in ipairs {"aarch64-linux-gnu-gcc", "qemu-aarch64"} do
+    if shell.run("command -v " .. tool).status ~= 0 then return tool end
+  end
+  if build:find "asan" then return "a build without sanitizers" end
+end
+
+local function output(command)
+  local result = shell.run(command)
+  assert.equal("", result.err)
+  assert.equal(0, result.status)
+  return result.out
+end
+
+-- The hashes that the program `run` computes with an instruction set.
+local function hashes(run, isa, length, paths)
+  local text = output(("DECANT_ISA=%s %s/hash %d %s"):format(
+    isa, run, length, table.concat(paths, " ")))
+  local used, lines = text:match "^(%w+)\n(.*)$"
+  assert.equal(isa, used)
+  assert.equal(#paths, select(2, lines:gsub("%.gguf " .. ("%x"):rep(16) .. "\n",
+                                            "")))
+  return lines
+end
+
+describe("the kernels for 64-bit ARM", function()
+  local here, arm = build, "qemu-aarch64 build-neon"
+  local tool = missing()
+
+  setup(function()
+    if tool then return end
+    output("make -s neon")
+    output(("make -s BUILD=%s %s/hash"):format(build, build))
+  end)
+
+  -- 90 tokens: six tiles of the cache, and more than a window
+  it("have the hash of this machine's for every architecture", function()
+    if tool then return pending("needs " .. tool) end
+    local paths = {}
+    for i, name in ipairs(tiny.names) do
+      local path = ("%s/arm-%s.gguf"):format(fixtures.folder(), name)
+      paths[i] = tiny.write(path, name)
+    end
+    local expected = hashes(arm, "neon", 90, paths)
+    for _, isa in ipairs(core.info().isas) do
+      assert.equal(expected, hashes(here, isa, 90, paths))
+    end
+  end)
+
+  it("have the hash of this machine's for every weight type", function()
+    if tool then return pending("needs " .. tool) end
+    local paths = {}
+    for i, type in ipairs(typed.types) do paths[i] = typed.gguf(type) end
+    local expected = hashes(arm, "neon", 10, paths)
+    for _, isa in ipairs(core.info().isas) do
+      assert.equal(expected, hashes(here, isa, 10, paths))
+    end
+  end)
+end)
