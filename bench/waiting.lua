@@ -96,15 +96,15 @@ local function frames(wait, n)
 end
 
 
-print("| beside | wait | threads | tokens/s | to one thread |\n"
-      .. "|---|---|---|---|---|")
+print "| beside | wait | threads | tokens/s | to one thread |"
+print "|---|---|---|---|---|"
 table_of "nothing"
 do
   local _ <close> = keep_busy()
   table_of "a busy loop"
 end
-print("\n| wait | threads | ms a step | ms of others a frame |\n"
-      .. "|---|---|---|---|")
+print "\n| wait | threads | ms a step | ms of others a frame |"
+print "|---|---|---|---|"
 for _, way in ipairs(ways) do
   print(("| %s | %d | %.2f | %.2f |"):format(way[1], way[2],
         frames(way[1], way[2])))

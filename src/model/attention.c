@@ -125,7 +125,8 @@ typedef struct query_place {
 static query_place place_of (const heads *c, size_t i) {
   size_t each = c->b->n * c->group;
   size_t shared = i / each, rest = i % each;
-  return (query_place){rest / c->group, shared * c->group + rest % c->group, shared};
+  return (query_place){.token = rest / c->group, .shared = shared,
+                       .head = shared * c->group + rest % c->group};
 }
 
 

@@ -81,7 +81,8 @@ void dc_norm_rows (dc_batch *b, float *rows, const dc_norm *norm);
    the residual stream, its queries and what it sees. */
 void dc_batch_move (dc_batch *b, size_t to, size_t from);
 
-/* q, k, v = the input's projections; k and v may be left out (cross-attention). */
+/* q, k, v = the input's projections; k and v may be left out (where they are
+   the source's). */
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values);
 
 /* q and k are normed head by head, if the attention has such norms, and turned
