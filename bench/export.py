@@ -35,6 +35,11 @@ def hf_name(name):
     return f'model.{STACK[stack]}.layers.{layer}.{LAYER[weight]}.{suffix}'
 
 
+def made_up(n):
+    """Pieces for a model without a vocabulary (bench/random.lua)."""
+    return ['</s>', '<unk>'] + [f't{i}' for i in range(2, n - 1)] + ['<pad>']
+
+
 def main(source, out):
     file = GGUFReader(source)
     value = {k: f.contents() for k, f in file.fields.items()}
@@ -73,14 +78,15 @@ def main(source, out):
         'is_encoder_decoder': True, 'dtype': 'float32',
         'pad_token_id': pad, 'eos_token_id': g['eos_token_id'],
         'decoder_start_token_id': value['marian.decoder_start_token_id'],
-        'forced_eos_token_id': g['eos_token_id'],
+        'forced_eos_token_id': g.get('forced_eos_token_id'),
     }, open(f'{out}/config.json', 'w'), indent=1)
-    tokens = value['tokenizer.ggml.tokens']
+    tokens = value.get('tokenizer.ggml.tokens') or made_up(
+        value['marian.vocab_size'])
     json.dump({t: i for i, t in enumerate(tokens)},
               open(f'{out}/vocab.json', 'w'), ensure_ascii=False)
     spm = {side: value.get(f'decant.tokenizer.{side}_spm')
            for side in ('source', 'target')}
-    for side in spm:
+    for side in spm if any(spm.values()) else ():
         with open(f'{out}/{side}.spm', 'wb') as f:
             f.write(bytes(spm[side] or spm['source']))
 

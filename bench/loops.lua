@@ -10,11 +10,13 @@ package.path = "./lua/?.lua;./lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = "./build/lib/?.so;" .. package.cpath
 
 local decant = require "decant"
+local measure = require "bench.measure"
+local peer = require "bench.peer"
 local random = require "bench.random"
 
 local ROUNDS <const> = math.tointeger(tonumber(arg[1])) or 21
 local TOKENS <const> = 64
-local WORK <const> = "build/bench"
+local WORK <const> = measure.WORK
 
 local loops = {
   {"greedy", {num_beams = 1}},
@@ -23,32 +25,6 @@ local loops = {
               top_p = 0.9, min_p = 0.02}},
   {"beam", {num_beams = 4}},
 }
-
-
-local function median(list)
-  local sorted = table.move(list, 1, #list, 1, {})
-  table.sort(sorted)
-  local middle = (#sorted + 1) // 2
-  return #sorted % 2 == 1 and sorted[middle]
-         or (sorted[middle] + sorted[middle + 1]) / 2
-end
-
-
--- The C driver, with a pipe to it and one from it.
-local function start_driver(path)
-  local to, from = WORK .. "/loops.in", WORK .. "/loops.out"
-  assert(os.execute(("rm -f %s %s && mkfifo %s %s"):format(to, from, to, from)))
-  assert(os.execute(("%s/loops %s <%s >%s &"):format(WORK, path, to, from)))
-  local input = assert(io.open(to, "w"))
-  local output = assert(io.open(from, "r"))
-  os.remove(to)
-  os.remove(from)
-  return function(line)
-    input:write(line, "\n")
-    input:flush()
-    return assert(output:read "l", "the C driver ended")
-  end
-end
 
 
 -- The config with which no token ends a row of `n`, nor is anything else done
@@ -84,7 +60,7 @@ end
 
 
 -- Times of both sides, in turn. Both must have found the same.
-local function measure(model, ask, ids, loop)
+local function compare(model, ask, ids, loop)
   local name, fields = table.unpack(loop)
   local config = config_of(fields, TOKENS)
   local c, lua, ratios, allocations = {}, {}, {}, nil
@@ -101,7 +77,8 @@ local function measure(model, ask, ids, loop)
       allocations = count
     end
   end
-  return median(c), median(lua), median(ratios), tonumber(allocations)
+  return measure.median(c), measure.median(lua), measure.median(ratios),
+         tonumber(allocations)
 end
 
 
@@ -118,11 +95,11 @@ local function us(seconds) return seconds / TOKENS * 1e6 end
 
 local function table_of(title, path)
   local model = assert(decant.load(path, {threads = 1}))
-  local ask, ids = start_driver(path), source(model, 20)
+  local ask, ids = peer(WORK .. "/loops " .. path), source(model, 20)
   ask("ids " .. table.concat(ids, " "))
   local steps = {}
   for _, loop in ipairs(loops) do
-    local c, lua, ratio, allocations = measure(model, ask, ids, loop)
+    local c, lua, ratio, allocations = compare(model, ask, ids, loop)
     steps[loop[1]] = lua
     print(("| %s | %s | %.1f | %.1f | %+.1f %% | %.2f | %d |"):format(
       title, loop[1], us(c), us(lua), (ratio - 1) * 100, allocations / TOKENS,
@@ -139,7 +116,7 @@ local function long_source(model, n)
   for i = 1, 5 do
     times[i] = run_lua(model, ids, config_of({num_beams = 1}, TOKENS))
   end
-  return median(times)
+  return measure.median(times)
 end
 
 

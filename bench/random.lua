@@ -1,44 +1,80 @@
--- random.lua: a GGUF with random q8_0 weights, to measure a size of model
--- that nobody has trained.
+-- random.lua: a GGUF with random weights, to measure a size of model that
+-- nobody has trained, or that nobody may pass on.
 --
 --   require "bench.random" (path [, sizes])
---       sizes: layers 6 (of encoder and decoder), d_model 512, d_ff 2048,
---       heads 8, vocab 32000, context 512
+--       sizes.architecture: "marian" or "llama", and what the tables `normal`
+--       below list; a size that is left out is the one there
+--   lua5.4 bench/random.lua PATH [name=value ...]
 --
--- A marian model without a tokenizer; ids 0 (end) and vocab - 1 (start, pad).
--- Nothing is drawn from the clock: the same sizes give the same file.
+-- "marian" is the Transformer base with one vocabulary, ids 0 (end) and
+-- vocab - 1 (start, pad). "llama" has the shape of SmolLM2-135M and the names
+-- and keys of llama.cpp, so llama.cpp runs the same file. Neither has a
+-- tokenizer. Nothing is drawn from the clock: the same sizes, the same file.
+--
+-- Weights are about 0.02 in size, whatever their type, so that no activation
+-- grows or dies on its way up; matrices repeat one pool of random blocks.
+
+package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
+package.cpath = "./build/lib/?.so;" .. package.cpath
 
 local core = require "decant.core"
 
+local normal = {
+  marian = {type = "q8_0", layers = 6, d_model = 512, d_ff = 2048, heads = 8,
+            vocab = 32000, context = 512},
+  llama = {type = "q8_0", layers = 30, d_model = 576, d_ff = 1536, heads = 9,
+           kv_heads = 3, vocab = 49152, context = 4096, rope_base = 100000},
+}
+
+
+-- ---- weights ----
+
+local BLOCK <const> = 32
 local BLOCKS <const> = 16381  -- prime: rows of weights do not repeat soon
 
+-- Of each type: the bytes of a block, made of random words of 32 bits.
+-- ggml's block formats begin with their scale as float16.
+local blocks = {
+  q8_0 = {bytes = 34, words = 8, head = string.pack("<I2", 0x0C00)},  -- 2^-12
+  q4_0 = {bytes = 18, words = 4, head = string.pack("<I2", 0x1C00)},  -- 2^-8
+  -- sign and fraction random, the exponent that of 1/64
+  f16 = {bytes = 64, words = 16, keep = 0x83FF83FF, set = 0x24002400},
+  f32 = {bytes = 128, words = 32, keep = 0x807FFFFF, set = 0x3C800000},
+}
 
--- Blocks of q8_0: a scale as float16 (about 1/256) and 32 signed bytes.
-local function random_blocks()
-  local rng, blocks = core.rng(1), {}
-  for i = 1, BLOCKS do
-    local words = {}
-    for j = 1, 8, 4 do
-      words[j], words[j + 1], words[j + 2], words[j + 3] = rng:bits()
-    end
-    blocks[i] = string.pack("<I2I4I4I4I4I4I4I4I4", 0x0C00,
-                            table.unpack(words, 1, 8))
+local function random_block(form, rng)
+  local words = {}
+  for i = 1, form.words, 4 do
+    words[i], words[i + 1], words[i + 2], words[i + 3] = rng:bits()
   end
-  return table.concat(blocks)
+  if form.keep then
+    for i, word in ipairs(words) do words[i] = word & form.keep | form.set end
+  end
+  return (form.head or "") ..
+         string.pack("<" .. ("I4"):rep(form.words), table.unpack(words))
 end
 
+local function random_pool(form)
+  local rng, pool = core.rng(1), {}
+  for i = 1, BLOCKS do pool[i] = random_block(form, rng) end
+  return table.concat(pool)
+end
 
--- n_bytes of an endless repetition of `data`, from a place that depends on the
+-- n_bytes of an endless repetition of `pool`, from a place that depends on the
 -- weight's number.
-local function slice(data, number, n_bytes)
-  local skip = number * 7919 % BLOCKS * 34
-  local copies = (skip + n_bytes) // #data + 1
-  return data:rep(copies):sub(skip + 1, skip + n_bytes)
+local function slice(pool, number, n_bytes)
+  local skip = number * 7919 % BLOCKS * (#pool // BLOCKS)
+  local copies = (skip + n_bytes) // #pool + 1
+  return pool:rep(copies):sub(skip + 1, skip + n_bytes)
 end
 
 
--- The tensors of one block as {name, {rows, columns}} or {name, {size}}.
-local function block(prefix, s, cross)
+-- ---- tensors: {name, {rows, columns}} or {name, {size}, value} ----
+
+local tensors = {}
+
+-- The tensors of one block of a marian model.
+local function marian_block(prefix, s, cross)
   local list = {}
   local function linear(name, rows, columns)
     list[#list + 1] = {prefix .. name .. ".weight", {rows, columns}}
@@ -60,12 +96,12 @@ local function block(prefix, s, cross)
   return list
 end
 
-
-local function all_tensors(s)
+function tensors.marian(s)
   local list = {{"token_embd.weight", {s.vocab, s.d_model}}}
   for _, stack in ipairs{"enc", "dec"} do
     for i = 0, s.layers - 1 do
-      local own = block(("%s.blk.%d."):format(stack, i), s, stack == "dec")
+      local own = marian_block(("%s.blk.%d."):format(stack, i), s,
+                               stack == "dec")
       table.move(own, 1, #own, #list + 1, list)
     end
   end
@@ -73,11 +109,36 @@ local function all_tensors(s)
   return list
 end
 
+-- The output matrix is the embeddings': there is no output.weight.
+function tensors.llama(s)
+  local d, kv = s.d_model, s.d_model // s.heads * s.kv_heads
+  local list = {{"token_embd.weight", {s.vocab, d}}}
+  for i = 0, s.layers - 1 do
+    for _, weight in ipairs{
+      {"attn_norm", {d}, 1}, {"attn_q", {d, d}}, {"attn_k", {kv, d}},
+      {"attn_v", {kv, d}}, {"attn_output", {d, d}}, {"ffn_norm", {d}, 1},
+      {"ffn_gate", {s.d_ff, d}}, {"ffn_up", {s.d_ff, d}},
+      {"ffn_down", {d, s.d_ff}},
+    } do
+      weight[1] = ("blk.%d.%s.weight"):format(i, weight[1])
+      list[#list + 1] = weight
+    end
+  end
+  list[#list + 1] = {"output_norm.weight", {d}, 1}
+  return list
+end
 
-local function set_keys(w, s)
-  w:set("general.architecture", "string", "marian")
-  w:set("general.alignment", "u32", 32)
-  for key, value in pairs{
+
+-- ---- keys ----
+
+local keys = {}
+
+local function set_numbers(w, numbers)
+  for key, value in pairs(numbers) do w:set(key, "u32", value) end
+end
+
+function keys.marian(w, s)
+  set_numbers(w, {
     ["marian.vocab_size"] = s.vocab, ["marian.context_length"] = s.context,
     ["marian.embedding_length"] = s.d_model, ["marian.block_count"] = s.layers,
     ["marian.decoder_block_count"] = s.layers,
@@ -88,9 +149,7 @@ local function set_keys(w, s)
     ["marian.decoder_start_token_id"] = s.vocab - 1,
     ["decant.generation.eos_token_id"] = 0,
     ["decant.generation.pad_token_id"] = s.vocab - 1,
-  } do
-    w:set(key, "u32", value)
-  end
+  })
   w:set("marian.attention.layer_norm_epsilon", "f32", 1e-5)
   w:set("marian.embedding_scale", "f32", s.d_model ^ 0.5)
   w:set("decant.activation", "string", "swish")
@@ -98,22 +157,50 @@ local function set_keys(w, s)
   w:set("decant.norm_place", "string", "post")
 end
 
+function keys.llama(w, s)
+  set_numbers(w, {
+    ["llama.vocab_size"] = s.vocab, ["llama.context_length"] = s.context,
+    ["llama.embedding_length"] = s.d_model, ["llama.block_count"] = s.layers,
+    ["llama.feed_forward_length"] = s.d_ff,
+    ["llama.attention.head_count"] = s.heads,
+    ["llama.attention.head_count_kv"] = s.kv_heads,
+    ["llama.rope.dimension_count"] = s.d_model // s.heads,
+  })
+  w:set("llama.attention.layer_norm_rms_epsilon", "f32", 1e-5)
+  w:set("llama.rope.freq_base", "f32", s.rope_base)
+  w:set("tokenizer.ggml.model", "string", "none")
+end
 
-return function(path, sizes)
-  local s = setmetatable(sizes or {}, {__index = {
-    layers = 6, d_model = 512, d_ff = 2048, heads = 8, vocab = 32000,
-    context = 512}})
+
+-- ---- the file ----
+
+local function write(path, sizes)
+  local architecture = sizes and sizes.architecture or "marian"
+  local s = setmetatable(sizes or {}, {__index = normal[architecture]})
+  local form = assert(blocks[s.type], "no such type")
   local w <close> = assert(core.gguf_writer(path))
-  set_keys(w, s)
-  local data = random_blocks()
-  for number, tensor in ipairs(all_tensors(s)) do
+  w:set("general.architecture", "string", architecture)
+  w:set("general.alignment", "u32", 32)
+  keys[architecture](w, s)
+  local pool = random_pool(form)
+  for number, tensor in ipairs(tensors[architecture](s)) do
     local name, shape, fill = table.unpack(tensor)
     if #shape == 2 then
-      local bytes = shape[1] * shape[2] // 32 * 34
-      w:tensor(name, "q8_0", shape, slice(data, number, bytes))
+      local bytes = shape[1] * shape[2] // BLOCK * form.bytes
+      w:tensor(name, s.type, shape, slice(pool, number, bytes))
     else
       w:tensor(name, "f32", shape, string.pack("<f", fill):rep(shape[1]))
     end
   end
   assert(w:finish())
 end
+
+if ... == "bench.random" then return write end
+
+local sizes = {}
+for i = 2, #arg do
+  local name, value = arg[i]:match "^([%w_]+)=(.+)$"
+  assert(name, "usage: random.lua PATH [name=value ...]")
+  sizes[name] = math.tointeger(tonumber(value)) or value
+end
+write(assert(arg[1], "usage: random.lua PATH [name=value ...]"), sizes)

@@ -1,33 +1,83 @@
 #!/usr/bin/env bash
-# run.sh [HF_DIR]: speed of the bundled model beside transformers and
-# CTranslate2, and of the strategies in Lua beside the same loops in C; the
-# tables go to the screen and to the end of bench/LOG.md.
-# Python packages go into a virtual environment in build/bench.
+# run.sh [WHAT ...]: the benchmarks beside the peers that are installed
+# (bench/peers.sh, or the Pythons that the variables PEERS_PYTHON and
+# LLAMA_PYTHON name); a peer that is not is left out. The tables go to the
+# screen and to the end of bench/LOG.md. Without an argument everything, in
+# about ten minutes:
+#
+#   limits     what the machine can do
+#   causal     a decoder of 135M weights beside llama.cpp; draws roofline.svg
+#   base       the Transformer base beside CTranslate2
+#   bundled    the bundled model beside CTranslate2 and transformers
+#   start      from nothing to the first scores
+#   waiting    threads that wait, alone and beside a busy process
+#   rest       tokenizers, processors, loops in Lua beside loops in C
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=build/bench
+python=${PEERS_PYTHON:-$work/py/bin/python}
 mkdir -p "$work"
-if [ ! -x "$work/py/bin/python" ]; then
-  python3 -m venv "$work/py"
-  "$work/py/bin/pip" install -q torch==2.13.0 transformers==5.23.0 \
-    sentencepiece sacrebleu safetensors ctranslate2 gguf
-fi
-hf=${1:-$work/hf}
-[ -f "$hf/config.json" ] || "$work/py/bin/python" bench/export.py \
-  models/de-en.gguf "$hf"
-bin/decant convert --type f32 "$hf" "$work/de-en-f32.gguf"
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-}
-[ -n "$OMP_WAIT_POLICY" ] || unset OMP_WAIT_POLICY
+make -s "$work/limits" "$work/loops"
+[ -n "${OMP_WAIT_POLICY:-}" ] || unset OMP_WAIT_POLICY
+
+has_python() { "$python" -c "import $1" 2>>"$work/errors"; }
+
+limits() {
+  echo "| limit | threads | value |"
+  echo "|---|---|---|"
+  for what in multiply read; do
+    "$work/limits" "$what" | sed 's/^/| /; s/\t/ | /g; s/$/ |/; s/^| # //'
+  done
+}
+
+causal() {
+  rm -f "$work/results.tsv"
+  for what in one depth rows prefill; do
+    lua5.4 bench/decode.lua "$what" 3
+    echo
+  done
+  lua5.4 bench/roofline.lua
+}
+
+# The same numbers for all: the weights of decant's file, for the peers.
+export_model() {  # GGUF DIRECTORY F32_GGUF
+  [ -f "$2/config.json" ] || "$python" bench/export.py "$1" "$2"
+  [ -f "$3" ] || bin/decant convert --type f32 "$1" "$3"
+}
+
+base() {
+  has_python ctranslate2 || { echo "CTranslate2 is not installed."; return; }
+  local gguf=$work/base-q8_0.gguf
+  [ -f "$gguf" ] || lua5.4 bench/random.lua "$gguf"
+  export_model "$gguf" "$work/base" "$work/base-f32.gguf"
+  for beams in 1 4; do "$python" bench/speed.py base $beams; echo; done
+}
+
+bundled() {
+  has_python ctranslate2 || { echo "CTranslate2 is not installed."; return; }
+  export_model models/de-en.gguf "$work/hf" "$work/de-en-f32.gguf"
+  for beams in 1 4; do "$python" bench/speed.py bundled $beams; echo; done
+}
+
+start() { lua5.4 bench/start.lua; }
+
+waiting() { lua5.4 bench/waiting.lua; }
+
+rest() {
+  ! has_python tokenizers || "$python" bench/tokenizer_speed.py
+  echo
+  lua5.4 bench/processors.lua "$python"
+  echo
+  lua5.4 bench/loops.lua
+}
+
+[ $# -gt 0 ] || set -- limits causal base bundled start waiting rest
+: >"$work/errors"
 {
   echo
   echo "## $(git log -1 --format='%h %s')"
-  echo
-  "$work/py/bin/python" bench/speed.py "$hf"
-  echo
-  "$work/py/bin/python" bench/tokenizer_speed.py
-  echo
-  lua5.4 bench/processors.lua "$work/py/bin/python"
-  echo
-  make -s build/bench/loops
-  lua5.4 bench/loops.lua
-} 2>"$work/errors" | tee -a bench/LOG.md
+  for what; do
+    echo
+    "$what"
+  done
+} 2>>"$work/errors" | tee -a bench/LOG.md

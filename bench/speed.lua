@@ -1,7 +1,8 @@
 -- speed.lua: decant's side of bench/speed.py. Reads commands from standard
 -- input, one a line: "load PATH THREADS", "ids ID ID ..." (adds a sentence),
--- "clear", "run BEAMS" (all sentences at once); answers each run with seconds
--- and tokens, so that the peers' runs can stand between two of ours.
+-- "clear", "run BEAMS MIN MAX" (all sentences at once, that many new tokens at
+-- least and at most); answers each run with seconds and tokens, so that the
+-- peers' runs can stand between two of ours.
 
 package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 package.cpath = "./build/lib/?.so;" .. package.cpath
@@ -12,21 +13,23 @@ local clock = require "decant.core".clock
 local model
 local sentences = {}
 
+local function integers(words)
+  for i, word in ipairs(words) do words[i] = math.tointeger(tonumber(word)) end
+  return words
+end
+
 local commands = {
   load = function(path, threads)
     decant.threads(tonumber(threads))
     model = assert(decant.load(path))
   end,
-  ids = function(...)
-    local ids = {...}
-    for i, id in ipairs(ids) do ids[i] = math.tointeger(tonumber(id)) end
-    sentences[#sentences + 1] = ids
-  end,
+  ids = function(...) sentences[#sentences + 1] = integers{...} end,
   clear = function() sentences = {} end,
-  run = function(beams)
+  run = function(...)
+    local beams, least, most = table.unpack(integers{...})
     local began, tokens = clock(), 0
     local results = model:generate(sentences, {
-      num_beams = math.tointeger(tonumber(beams)), max_new_tokens = 64,
+      num_beams = beams, min_new_tokens = least, max_new_tokens = most,
     })
     local seconds = clock() - began
     for _, result in ipairs(results) do tokens = tokens + #result.ids - 1 end

@@ -1,11 +1,20 @@
-"""speed.py HF_DIR: the bundled model in decant, transformers and CTranslate2.
+"""speed.py bundled|base BEAMS [ROUNDS]: encoder-decoders beside their peers.
 
-The same sentences of the held-out pairs, one sentence (the mean over 32 of
-them, one after the other) and a batch of 32, greedy and beam 4, on 1 and 2
-threads, float32 and 8-bit weights. All candidates of a row run in turn, A B C
-A B C, and the table gives medians, so a noisy machine is noisy to all of them.
-Ids in, ids out: no tokenizer is measured.
+`bundled` is the bundled model on sentences of the held-out pairs, `base` the
+size of the Transformer base (6+6 layers, width 512, 32,000 tokens) with random
+weights, 32 tokens in and 32 out. One sentence (the mean over some of them, one
+after the other) and a batch of 32, greedy (1) or with beams, float32 and 8-bit
+weights. All candidates of a row run in turn, A B C A B C, and the table gives
+medians, so a noisy machine is noisy to all of them. Ids in, ids out: no
+tokenizer is measured.
+
+decant uses all processors. CTranslate2 is run in both ways that it has to use
+them, threads inside one batch and batches side by side on one thread each (of
+one sentence: one thread), and the faster one counts, found anew for each row.
+
+Everything is in build/bench, where bench/run.sh put it.
 """
+import json
 import os
 import platform
 import statistics
@@ -13,59 +22,85 @@ import subprocess
 import sys
 import time
 
-HF_DIR = sys.argv[1]
-ROUNDS = int(os.environ.get('ROUNDS', 5))
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+WORK = os.path.join(ROOT, 'build/bench')
+THREADS = len(os.sched_getaffinity(0))
 sys.path.insert(0, ROOT + '/models/training')
 
 
-def sentences(n):
-    """Every k-th held-out German sentence, as Marian ids."""
-    import json
-    import sentencepiece
-    from prepare import split
-    test = split(ROOT + '/../shared/data/tatoeba-deu-eng/deu.txt.gz')[2]
-    sp = sentencepiece.SentencePieceProcessor(model_file=HF_DIR + '/source.spm')
-    vocab = json.load(open(HF_DIR + '/vocab.json'))
-    chosen = [de for de, _ in test[::len(test) // n][:n]]
-    return [[vocab.get(p, 1) for p in sp.encode(de, out_type=str)] + [0]
-            for de in chosen]
+class Bundled:
+    directory = os.path.join(WORK, 'hf')
+    decant = {'q8_0': 'de-en', 'f32': 'build/bench/de-en-f32.gguf'}
+    least, most = 0, 64
+    singles = 32  # sentences of the row "one sentence"
+
+    def sentences(self, n):
+        """Every k-th held-out German sentence, as Marian ids."""
+        import sentencepiece
+        from prepare import split
+        test = split(ROOT + '/../shared/data/tatoeba-deu-eng/deu.txt.gz')[2]
+        sp = sentencepiece.SentencePieceProcessor(
+            model_file=self.directory + '/source.spm')
+        vocab = read_vocab(self.directory)
+        chosen = [de for de, _ in test[::len(test) // n][:n]]
+        return [[vocab.get(p, 1) for p in sp.encode(de, out_type=str)] + [0]
+                for de in chosen]
+
+
+class Base:
+    directory = os.path.join(WORK, 'base')
+    decant = {'q8_0': 'build/bench/base-q8_0.gguf',
+              'f32': 'build/bench/base-f32.gguf'}
+    least = most = 32
+    singles = 2
+
+    def sentences(self, n):
+        return [[(i * 37 + k * 1009) % 31990 + 2 for i in range(31)] + [0]
+                for k in range(n)]
+
+
+def read_vocab(directory):
+    with open(directory + '/vocab.json') as f:
+        return json.load(f)
 
 
 class Decant:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, model, kind):
+        self.name, self.model = 'decant ' + kind, model
         self.process = subprocess.Popen(
             ['lua5.4', 'bench/speed.lua'], cwd=ROOT, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.ask(f'load {model.decant[kind]} {THREADS}')
 
     def ask(self, line):
         self.process.stdin.write(line + '\n')
         self.process.stdin.flush()
         return self.process.stdout.readline()
 
-    def prepare(self, threads):
-        self.ask(f'load {self.path} {threads}')
+    def warm_up(self, run):
+        run()
 
     def run(self, batch, beams):
         self.ask('clear')
         for ids in batch:
             self.ask('ids ' + ' '.join(map(str, ids)))
-        seconds, tokens = self.ask(f'run {beams}').split()
+        answer = self.ask(f'run {beams} {self.model.least} {self.model.most}')
+        seconds, tokens = answer.split()
         return float(seconds), int(tokens)
 
 
 class Transformers:
-    def __init__(self):
+    def __init__(self, model):
         import torch
         from transformers import MarianMTModel
-        self.torch = torch
-        self.model = MarianMTModel.from_pretrained(HF_DIR).eval()
-        self.pad = self.model.config.pad_token_id
+        torch.set_num_threads(THREADS)
+        self.name, self.torch = 'transformers f32', torch
+        self.model = MarianMTModel.from_pretrained(model.directory).eval()
+        self.pad, self.most = self.model.config.pad_token_id, model.most
 
-    def prepare(self, threads):
-        self.torch.set_num_threads(threads)
+    def warm_up(self, run):
+        run()
 
     def run(self, batch, beams):
         longest = max(map(len, batch))
@@ -75,37 +110,63 @@ class Transformers:
         with self.torch.inference_mode():
             out = self.model.generate(
                 input_ids=ids, attention_mask=(ids != self.pad).long(),
-                num_beams=beams, max_new_tokens=64, early_stopping=beams > 1)
+                num_beams=beams, max_new_tokens=self.most,
+                early_stopping=beams > 1)
         seconds = time.perf_counter() - began
         return seconds, int((out[:, 1:] != self.pad).sum())
 
 
-class CTranslate2:
-    def __init__(self, compute_type):
-        import json
-        self.compute_type = compute_type
-        self.directory = os.path.join(ROOT, 'build/bench/ct2')
-        if not os.path.exists(self.directory):
-            import ctranslate2.converters
-            converter = ctranslate2.converters.TransformersConverter(HF_DIR)
-            converter.convert(self.directory)
-        vocab = json.load(open(HF_DIR + '/vocab.json'))
-        self.pieces = {i: p for p, i in vocab.items()}
+def convert_for_ctranslate2(source, target):
+    """The converter asks a tokenizer for names only; vocab.json has them."""
+    from ctranslate2.converters import TransformersConverter
 
-    def prepare(self, threads):
+    class Names:
+        eos_token, unk_token = '</s>', '<unk>'
+
+        def get_vocab(self):
+            return read_vocab(source)
+
+    class Converter(TransformersConverter):
+        def load_tokenizer(self, *args, **options):
+            return Names()
+
+    Converter(source).convert(target)
+
+
+class CTranslate2:
+    def __init__(self, model, kind):
         import ctranslate2
-        self.translator = ctranslate2.Translator(
-            self.directory, compute_type=self.compute_type,
-            intra_threads=threads, inter_threads=1)
+        self.name, self.model = 'CTranslate2 ' + kind, model
+        path = model.directory + '-ct2'
+        if not os.path.exists(path):
+            convert_for_ctranslate2(model.directory, path)
+        self.pieces = {i: p for p, i in read_vocab(model.directory).items()}
+        # (batches side by side, threads of each)
+        ways = {(1, THREADS), (THREADS, 1)}
+        self.ways = [(side_by_side, ctranslate2.Translator(
+            path, compute_type=kind.replace('f32', 'float32'),
+            inter_threads=side_by_side, intra_threads=threads))
+            for side_by_side, threads in sorted(ways)]
+        self.way = self.ways[0]
+
+    def warm_up(self, run):
+        """Finds the faster way."""
+        def seconds(way):
+            self.way = way
+            return run()[0]
+        self.way = min(self.ways, key=seconds)
 
     def run(self, batch, beams):
+        side_by_side, translator = self.way
         tokens = [[self.pieces[i] for i in ids] for ids in batch]
         began = time.perf_counter()
-        out = self.translator.translate_batch(
-            tokens, beam_size=beams, max_decoding_length=64,
-            max_batch_size=0)
+        out = translator.translate_batch(
+            tokens, beam_size=beams, max_decoding_length=self.model.most,
+            min_decoding_length=self.model.least,
+            max_batch_size=-(-len(batch) // side_by_side))
         seconds = time.perf_counter() - began
-        return seconds, sum(len(r.hypotheses[0]) + 1 for r in out)
+        lengths = [len(r.hypotheses[0]) for r in out]
+        return seconds, sum(min(n + 1, self.model.most) for n in lengths)
 
 
 def one_by_one(candidate, batch, beams):
@@ -117,14 +178,15 @@ def together(candidate, batch, beams):
     return candidate.run(batch, beams)
 
 
-def row(candidates, batch, beams, work):
+def row(candidates, batch, beams, work, rounds):
     """Medians of (sentences/s, tokens/s) of each, runs interleaved."""
     figures = [[] for _ in candidates]
-    for i in range(ROUNDS + 1):
+    for candidate in candidates:
+        candidate.warm_up(lambda: work(candidate, batch, beams))
+    for _ in range(rounds):
         for candidate, list_ in zip(candidates, figures):
             seconds, tokens = work(candidate, batch, beams)
-            if i > 0:  # the first is a warm-up
-                list_.append((len(batch) / seconds, tokens / seconds))
+            list_.append((len(batch) / seconds, tokens / seconds))
     return [tuple(statistics.median(x) for x in zip(*list_))
             for list_ in figures]
 
@@ -136,27 +198,34 @@ def processor():
     return platform.machine()
 
 
-def main():
-    batch = sentences(32)
-    names = ['decant q8_0', 'decant f32', 'CTranslate2 int8',
-             'CTranslate2 f32', 'transformers f32']
-    candidates = [Decant('de-en'), Decant('build/bench/de-en-f32.gguf'),
-                  CTranslate2('int8'), CTranslate2('float32'), Transformers()]
-    print(f'{time.strftime("%Y-%m-%d")}, {processor()}, {os.cpu_count()} '
-          f'processors, {ROUNDS} interleaved rounds, medians: '
-          'sentences/s (tokens/s)\n')
-    print('| threads | search | input | ' + ' | '.join(names) + ' |')
-    print('|---' * (len(names) + 3) + '|')
-    for threads in (1, 2):
-        for candidate in candidates:
-            candidate.prepare(threads)
-        for beams, search in ((1, 'greedy'), (4, 'beam 4')):
-            for work, label in ((one_by_one, 'one sentence'),
-                                (together, 'batch of 32')):
-                cells = row(candidates, batch, beams, work)
-                print(f'| {threads} | {search} | {label} | ' + ' | '.join(
-                    f'{s:.0f} ({t:.0f})' for s, t in cells) + ' |', flush=True)
+def candidates_of(model):
+    list_ = [Decant(model, 'q8_0'), Decant(model, 'f32'),
+             CTranslate2(model, 'int8'), CTranslate2(model, 'f32')]
+    return list_ + [Transformers(model)] if isinstance(model, Bundled) \
+        else list_
+
+
+def main(which, beams, rounds=3):
+    model = {'bundled': Bundled, 'base': Base}[which]()
+    search = 'greedy' if beams == 1 else f'beam {beams}'
+    batch = model.sentences(32)
+    candidates = candidates_of(model)
+    names = [candidate.name for candidate in candidates]
+    print(f'{time.strftime("%Y-%m-%d")}, {processor()}, {THREADS} processors, '
+          f'{which} model, {rounds} rounds in turn, medians: sentences/s '
+          '(tokens/s)\n')
+    print('| search | input | ' + ' | '.join(names)
+          + ' | int8 ratio | f32 ratio |')
+    print('|---' * (len(names) + 4) + '|')
+    for work, label, sentences in (
+            (one_by_one, 'one sentence', batch[:model.singles]),
+            (together, 'batch of 32', batch)):
+        cells = row(candidates, sentences, beams, work, rounds)
+        print(f'| {search} | {label} | ' + ' | '.join(
+            f'{s:.1f} ({t:.0f})' for s, t in cells) + ' | %.2f | %.2f |'
+            % (cells[0][1] / cells[2][1], cells[1][1] / cells[3][1]),
+            flush=True)
 
 
 if __name__ == '__main__':
-    main()
+    main(sys.argv[1], *map(int, sys.argv[2:]))
