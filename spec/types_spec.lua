@@ -5,33 +5,14 @@
 local core = require "decant.core"
 local fixtures = require "spec.support.fixtures"
 local inspect = require "decant.inspect"
+local program = require "spec.support.program"
 local typed = require "spec.support.typed"
 
-local build = os.getenv "DECANT_BUILD" or "build"
-local program = fixtures.folder() .. "/types"
-local sanitize = build:find "asan" and "-fsanitize=address,undefined" or ""
-
-local function run(command)
-  local pipe = assert(io.popen("LD_PRELOAD= " .. command .. " 2>&1"))
-  local text = pipe:read "a"
-  local ok = pipe:close()
-  assert(ok, text)
-  return text
-end
-
-local built = false
+local run = program "types"
 
 local function lines_of(mode)
-  if not built then
-    run(("cc -std=c11 -O1 -ffp-contract=off -D_GNU_SOURCE %s -Isrc "
-         .. "spec/support/types.c %s/math/*.o %s/base/*.o -fopenmp -lm "
-         .. "-lpthread -o %s"):format(sanitize, build, build, program))
-    built = true
-  end
   local lines = {}
-  for line in run(program .. " " .. mode):gmatch "[^\n]+" do
-    lines[#lines + 1] = line
-  end
+  for line in run(mode):gmatch "[^\n]+" do lines[#lines + 1] = line end
   return lines
 end
 

@@ -26,11 +26,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
+
+#include "base/clock.h"
 
 /* Below this many multiply-adds (about 10 us of one core) starting a team costs
    more than it gains. */
@@ -44,7 +45,7 @@ static atomic_int wait = DC_WAIT_ACTIVE;
 static _Thread_local int proved = 1;  /* a team of this size can start; above
                                          1: workers of this thread may wait */
 static _Thread_local int steps;       /* begun and not ended */
-static _Thread_local double alone_until;  /* by the clock of seconds() */
+static _Thread_local double alone_until;  /* on the clock of dc_seconds */
 static atomic_int limit = DC_MAX_THREADS;
 static atomic_bool forked;
 
@@ -108,17 +109,10 @@ static int probe (int n) {
 }
 
 
-static double seconds (void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-
 static int threads_for (double work, int wanted) {
   double worth = atomic_load(&worth_a_team);
   if (work < worth || atomic_load(&forked)) return 1;
-  if (worth > 0 && alone_until > 0 && seconds() < alone_until) return 1;
+  if (worth > 0 && alone_until > 0 && dc_seconds() < alone_until) return 1;
   int n = wanted > 0 ? wanted : dc_threads();
   int most = atomic_load(&limit);
   if (n > most) n = most;
@@ -157,17 +151,17 @@ static void dismiss (void) {
 static void work_together (int team, size_t n,
                            void (*body) (void *, size_t, size_t, int),
                            void *context) {
-  double entered = seconds(), began = entered, done = entered;
+  double entered = dc_seconds(), began = entered, done = entered;
 #pragma omp parallel num_threads(team)
   {
     size_t i = (size_t)omp_get_thread_num();
-    if (i == 0) began = seconds();
+    if (i == 0) began = dc_seconds();
     size_t count = (size_t)omp_get_num_threads();
     size_t begin = n * i / count, end = n * (i + 1) / count;
     if (begin < end) body(context, begin, end, (int)i);
-    if (i == 0) done = seconds();
+    if (i == 0) done = dc_seconds();
   }
-  learn(entered, began, done, seconds());
+  learn(entered, began, done, dc_seconds());
   if (steps == 0) dismiss();
 }
 

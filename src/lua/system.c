@@ -11,8 +11,8 @@
 **                           -> what it was (for specs and benchmarks)
 */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/threads.h"
@@ -81,9 +81,7 @@ static int sys_memory (lua_State *L) {
 
 
 static int sys_clock (lua_State *L) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
+  lua_pushnumber(L, dc_seconds());
   return 1;
 }
 

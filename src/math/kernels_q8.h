@@ -134,7 +134,7 @@ INLINE void q8_tile (float *out, size_t ld_out, const q8_strip *strip,
 #pragma GCC unroll 8
     for (int g = 0; g < 8; g++) {
       vw w = v_weights(panel->q[g][0]);
-#pragma GCC unroll 16
+#pragma GCC unroll 8
       for (int c = 0; c < cols; c++)
         sum[c] = v_dot4(sum[c], w, x[c].q + b * DC_Q8_BLOCK + 4 * g);
     }
@@ -163,7 +163,6 @@ static void q8_columns (float *out, size_t ld_out, const q8_strip *strip,
         q8_tile(out, ld_out, strip, x, n < Q8_COLS ? n : 1);                  \
       break;
     SOME(1) SOME(2) SOME(3) SOME(4) SOME(5) SOME(6) SOME(7)
-    SOME(8) SOME(9) SOME(10) SOME(11) SOME(12) SOME(13)
 #undef SOME
   }
 }
