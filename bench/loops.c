@@ -233,7 +233,8 @@ static void read_ids (bench *b, char *line) {
 
 static void open_bench (bench *b, const char *path) {
   dc_error err;
-  dc_model_options options = {.map = true, .threads = 1};
+  dc_model_options options = {.map = true, .pack_most = DC_PACK_MOST,
+                              .threads = 1};
   must(dc_kernels_init(&err), &err);
   must(dc_model_open(&b->m, path, &options, &err), &err);
   size_t vocab = b->m->hp.n_vocab;

@@ -2,9 +2,11 @@
 -- the same loops in C (loops.c), on the bundled model and on a random one of
 -- 6+6 layers, width 512, 32,000 tokens. Prints a Markdown table.
 --
--- Both sides run in turn, A B A B, on one thread; a figure is the median, the
--- ratio the median of each pair's. Time is processor time, so what else the
--- machine does shows in caches only.
+-- Both sides run in turn, A B A B, on one thread; in its turn a side runs once
+-- to get its memory back into the caches that the other one has taken, then
+-- RUNS times. A figure is the median of the turns, the ratio the median of each
+-- pair's. Time is processor time, so what else the machine does shows in caches
+-- only.
 
 package.path = "./lua/?.lua;./lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = "./build/lib/?.so;" .. package.cpath
@@ -15,6 +17,7 @@ local peer = require "bench.peer"
 local random = require "bench.random"
 
 local ROUNDS <const> = math.tointeger(tonumber(arg[1])) or 21
+local RUNS <const> = 3
 local TOKENS <const> = 64
 local WORK <const> = measure.WORK
 
@@ -37,10 +40,27 @@ local function config_of(fields, n)
 end
 
 
+-- Seconds of a run, and its score.
 local function run_lua(model, ids, config)
   local began = os.clock()
   local result = model:generate(ids, config)[1]
-  return os.clock() - began, result
+  local time = os.clock() - began
+  return time, result.score * (config.num_beams > 1 and TOKENS or 1)
+end
+
+
+local function run_c(ask, name)
+  local time, count, score = ask(name .. " " .. TOKENS)
+                             :match "(%S+) (%S+) (%S+)"
+  return tonumber(time), tonumber(score), tonumber(count)
+end
+
+
+-- A turn of one side: the mean time of a run, and what else each of them gives.
+local function turn(run, ...)
+  local sum, _, score, count = 0, run(...)
+  for _ = 1, RUNS do sum = sum + (run(...)) end
+  return sum / RUNS, score, count
 end
 
 
@@ -64,21 +84,16 @@ local function compare(model, ask, ids, loop)
   local name, fields = table.unpack(loop)
   local config = config_of(fields, TOKENS)
   local c, lua, ratios, allocations = {}, {}, {}, nil
-  for i = 0, ROUNDS do
-    local time, count, score = ask(name .. " " .. TOKENS)
-                               :match "(%S+) (%S+) (%S+)"
-    local own, result = run_lua(model, ids, config)
-    local sum = result.score * (name == "beam" and TOKENS or 1)
-    assert(math.abs(sum - tonumber(score)) < 1e-6 * math.abs(sum),
+  for i = 1, ROUNDS do
+    local theirs, own
+    c[i], theirs, allocations = turn(run_c, ask, name)
+    lua[i], own = turn(run_lua, model, ids, config)
+    assert(math.abs(own - theirs) < 1e-6 * math.abs(own),
            name .. ": the two sides have different scores")
-    if i > 0 then  -- the first warms up
-      c[i], lua[i] = tonumber(time), own
-      ratios[i] = own / c[i]
-      allocations = count
-    end
+    ratios[i] = lua[i] / c[i]
   end
   return measure.median(c), measure.median(lua), measure.median(ratios),
-         tonumber(allocations)
+         allocations
 end
 
 
@@ -103,8 +118,7 @@ local function table_of(title, path)
     steps[loop[1]] = lua
     print(("| %s | %s | %.1f | %.1f | %+.1f %% | %.2f | %d |"):format(
       title, loop[1], us(c), us(lua), (ratio - 1) * 100, allocations / TOKENS,
-      garbage(model, ids, loop[2]) - model.config.vocab * 4
-      * (loop[2].num_beams)))
+      garbage(model, ids, loop[2])))
   end
   return model, steps.beam / steps.greedy
 end
@@ -121,7 +135,7 @@ end
 
 
 print("| model | loop | C us/token | Lua us/token | Lua - C | C allocations " ..
-      "a token | Lua garbage a token, bytes, beside the scores |")
+      "a token | Lua garbage a token, bytes |")
 print "|---|---|---|---|---|---|---|"
 local _, small = table_of("de-en", "models/de-en.gguf")
 random(WORK .. "/random.gguf")

@@ -98,6 +98,55 @@ describe("what a finaliser closes in the middle of a call", function()
   end
 end)
 
+it("a finaliser may make a pass of its own in the middle of another one",
+   function()
+  local model = assert(core.load(fixtures.gguf("marian", "q8_0")))
+  local source = model:sources(model:encode {ids})[1]
+  local function rows() return model:rows(8, source) end
+  local expected = core.forward {{rows(), eight}} [1][8]:totable()
+  local own = core.forward {{model:rows(1, source), {{4}}}} [1][1]:totable()
+  local found = {}
+  for k = 0, 30 do
+    local outer, inner = rows(), model:rows(1, source)
+    collectgarbage "stop"
+    arm(k, function()
+      found[#found + 1] = core.forward {{inner, {{4}}}} [1][1]:totable()
+    end)
+    collectgarbage("incremental", 1, 1000, 20)
+    collectgarbage "restart"
+    local answer = core.forward {{outer, eight}} [1]
+    collectgarbage("incremental", 200, 100, 13)
+    assert.same(expected, answer[8]:totable())
+  end
+  assert.is_true(#found > 0)
+  for _, scores in ipairs(found) do assert.same(own, scores) end
+  model:close()
+end)
+
+it("a pass keeps the rows that a finaliser drops in the middle of it",
+   function()
+  local model = assert(core.load(fixtures.gguf("marian", "q8_0")))
+  local source = model:sources(model:encode {ids})[1]
+  local many = {}
+  for i = 1, 64 do many[i] = {i} end
+  local function new_requests()
+    return {{model:rows(1, source), {{5}}}, {model:rows(64, source), many}}
+  end
+  local expected = core.forward(new_requests())[1][1]:totable()
+  for k = 0, 30 do
+    local requests = new_requests()
+    collectgarbage "stop"
+    arm(k, function() requests[1][1] = nil end)
+    collectgarbage("incremental", 1, 1000, 20)
+    collectgarbage "restart"
+    local ok, answer = pcall(core.forward, requests)
+    collectgarbage("incremental", 200, 100, 13)
+    if ok then assert.same(expected, answer[1][1]:totable())
+    else assert.truthy(answer:find "closed or no rows", answer) end
+  end
+  model:close()
+end)
+
 describe("closing a model", function()
   it("gives all its memory back at once, without a collection", function()
     local path = fixtures.gguf("marian", "q8_0")

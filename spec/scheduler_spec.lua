@@ -179,6 +179,22 @@ describe("the scheduler", function()
     assert.same({1, 2, 3, 4}, done)
   end)
 
+  it("lets the last job run to its end, if nobody joins any more", function()
+    for _, last in ipairs{true, false} do
+      local engine, done, pool = echo_engine(), {}, scheduler.new()
+      for i, n in ipairs{2, 5} do
+        pool:start(asker(engine, i, n, done), 1, function() end)
+      end
+      pool:round()
+      pool.last = last
+      pool:round()
+      assert.equal(2, engine.passes)
+      pool:round()
+      assert.same(last and {1, 2} or {1}, done)
+      assert.equal(last and 5 or 3, engine.passes)
+    end
+  end)
+
   it("drops a job and closes what it holds", function()
     local engine, closed, said = echo_engine(), 0, {}
     local pool = scheduler.new()
@@ -230,9 +246,12 @@ describe("the scheduler", function()
     local host = coroutine.create(function() pool:round() end)
     coroutine.resume(host)
     coroutine.close(host)
+    pool:start(asker(engine, 4, 1, {}), 1, function(_, fine)
+      ends[4] = fine
+    end)
     pool:round()
     pool:round()
-    assert.same({true, true}, {ends[1], ends[3]})
+    assert.same({true, true, true}, {ends[1], ends[3], ends[4]})
     assert.matches("was closed while user code had yielded", ends[2])
     assert.equal(0, pool.width)
   end)

@@ -3,7 +3,8 @@
 --   beam       {ids = new tokens, score = sum of log-probabilities,
 --               row = the session's row that holds it, id = its last token}
 --   candidate  a beam that might be: {parent = beam, row = the parent's, id,
---               score, finish = false or why it stops}
+--               score, finish = false or why it stops}; with ids in place of
+--               its parent it is one
 --   slot       a finished row {ids, score = its worth, finish}, or an empty
 --               one {score = DEAD}
 --
@@ -23,7 +24,8 @@ local DEAD <const> = -1e9
 
 
 -- The first `n` of `list` by the field `key`, equal ones as they stood; sorts
--- the list. By insertion, for it is short and nearly in order already.
+-- the list, and returns it where that is all of it. By insertion, for it is
+-- short and nearly in order already.
 function beams.best(n, list, key)
   for i = 2, #list do
     local item = list[i]
@@ -34,7 +36,7 @@ function beams.best(n, list, key)
     end
     list[place] = item
   end
-  return table.move(list, 1, math.min(n, #list), 1, {})
+  return n < #list and {table.unpack(list, 1, n)} or list
 end
 
 
@@ -51,7 +53,7 @@ end
 
 -- How many candidates of a step are looked at: enough that `width` go on even
 -- if all end tokens of all beams are among them.
-function beams.count(opts, width)
+local function count_of(opts, width)
   local eos = opts.eos_token_id
   local n_eos = type(eos) == "table" and #eos or (eos and 1 or 0)
   return math.max(2, 1 + n_eos) * width
@@ -87,19 +89,23 @@ end
 
 -- Turns raw scores into what the search adds up: log-probabilities, `before`
 -- if there is one, then the processors (which so never see a beam's score).
--- One Logits a beam; beams on the same row share one.
+-- One Logits a beam; beams on the same row (at the start) share one. Where each
+-- beam has one row and there are no others, that is the list `rows` itself.
 local function log_probabilities(running, rows, opts, before)
-  local list, done = {}, {}
-  for i, beam in ipairs(running) do
-    local logits = done[beam.row]
-    if not logits then
-      logits = before and rows[beam.row]:clone() or rows[beam.row]
+  local list, last = {}, nil
+  if #rows == #running and not before then list = rows end
+  for i = 1, #running do
+    local beam = running[i]
+    if beam.row ~= last then
+      last = beam.row
+      local logits = before and rows[last]:clone() or rows[last]
       logits:log_softmax()
       if before then before(logits) end
       opts.process(logits, beam.ids)
-      done[beam.row] = logits
+      list[i] = logits
+    else
+      list[i] = list[i - 1]
     end
-    list[i] = logits
   end
   return list
 end
@@ -116,65 +122,73 @@ function beams.judge(candidate, stop)
 end
 
 
--- The `count` candidates of one step: the best first, or with opts.do_sample
--- in the order in which they were drawn; and the list of log-probabilities,
--- one Logits a beam. before(logits), if given, edits them ahead of the
--- processors; then `rows` stay as they are.
-function beams.expand(running, rows, opts, count, before)
+-- The `n` best continuations of all beams, judged, or with opts.do_sample n
+-- drawn ones; and how many of them do not stop.
+local function candidates_of(running, list, n, opts)
+  local choose = opts.do_sample and core.beam_sample or core.beam_candidates
+  local found, stop, live = choose(list, running, n, opts.rng), opts.stop, 0
+  for i = 1, #found do
+    local c = found[i]
+    c.parent = running[c.row]
+    c.row = c.parent.row
+    c.finish = beams.judge(c, stop)
+    if not c.finish then live = live + 1 end
+  end
+  return found, live
+end
+
+
+-- The candidates of one step of a search that keeps `width` beams: the best
+-- first, or with opts.do_sample in the order in which they were drawn; and the
+-- list of log-probabilities, one Logits a beam. before(logits), if given, edits
+-- them ahead of the processors; then `rows` stay as they are.
+--
+-- Only where some of the best `width` stop is it looked at what is behind them.
+function beams.expand(running, rows, opts, width, before)
   local list = log_probabilities(running, rows, opts, before)
-  local scores, found = {}
-  for i, beam in ipairs(running) do scores[i] = beam.score end
-  if opts.do_sample then
-    found = core.beam_sample(list, scores, count, opts.rng)
-  else
-    found = core.beam_candidates(list, scores, count)
+  local count = count_of(opts, width)
+  if not opts.do_sample then
+    local found, live = candidates_of(running, list, width, opts)
+    if live == width then return found, list end
   end
-  for _, candidate in ipairs(found) do
-    candidate.parent = running[candidate.row]
-    candidate.row = candidate.parent.row
-    candidate.finish = beams.judge(candidate, opts.stop)
-  end
-  return found, list
+  return candidates_of(running, list, count, opts), list
 end
 
 
 -- The ids of a candidate, as a list of its own.
 function beams.ids_of(candidate)
-  local ids = candidate.parent.ids
-  local copy = table.move(ids, 1, #ids, 1, {})
+  local copy = {table.unpack(candidate.parent.ids)}
   copy[#copy + 1] = candidate.id
   return copy
 end
 
 
--- Makes beams of the candidates that are to go on.
+-- Makes beams of the candidates that are to go on: each gets its ids.
 function beams.become(candidates)
-  local list = {}
-  for _, c in ipairs(candidates) do c.parent.heir = c end
-  for i, c in ipairs(candidates) do
-    local parent, ids = c.parent
+  for i = 1, #candidates do candidates[i].parent.heir = candidates[i] end
+  for i = 1, #candidates do
+    local c = candidates[i]
+    local parent = c.parent
     if parent.heir == c then  -- the last child: its siblings have copied
-      ids = parent.ids
-      ids[#ids + 1] = c.id
+      c.ids = parent.ids
+      c.ids[#c.ids + 1] = c.id
     else
-      ids = beams.ids_of(c)
+      c.ids = beams.ids_of(c)
     end
-    list[i] = {ids = ids, id = c.id, row = c.row, score = c.score,
-               coverage = parent.coverage}
+    c.coverage, c.parent = parent.coverage, nil
   end
-  return list
+  return candidates
 end
 
 
 -- The `width` beams that go on. A candidate that has stopped is dead, but
 -- goes on where there are not enough others.
 function beams.go_on(candidates, width)
-  for _, c in ipairs(candidates) do
-    c.alive = c.score + (c.finish and DEAD or 0)
+  for i = 1, #candidates do
+    local c = candidates[i]
+    if c.finish then c.score = c.score + DEAD end
   end
-  local chosen = beams.best(width, candidates, "alive")
-  for _, c in ipairs(chosen) do c.score = c.alive end
-  return beams.become(chosen)
+  return beams.become(beams.best(width, candidates, "score"))
 end
 
 
@@ -196,8 +210,8 @@ end
 
 
 function beams.all_stopped(candidates)
-  for _, candidate in ipairs(candidates) do
-    if not candidate.finish then return false end
+  for i = 1, #candidates do
+    if not candidates[i].finish then return false end
   end
   return true
 end
@@ -229,15 +243,16 @@ end
 
 
 -- Appends the chosen tokens to the cache; returns the rows of the next step,
--- and what else is wanted of them (session.lua).
-function beams.advance(session, running, want)
+-- written over those of this one, and what else is wanted (session.lua).
+function beams.advance(session, running, want, rows)
   local parents, ids = {}, {}
-  for i, beam in ipairs(running) do
+  for i = 1, #running do
+    local beam = running[i]
     parents[i], ids[i] = beam.row, {beam.id}
     beam.row = i
   end
   session:reorder(parents)
-  return session:forward(ids, want)
+  return session:forward(ids, want, rows)
 end
 
 

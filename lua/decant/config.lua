@@ -95,9 +95,8 @@ end
 
 local config = {fields = fields}
 
-local GenerationConfig = {__name = "decant.GenerationConfig"}
-
-function GenerationConfig.__index(_, name) return defaults[name] end
+local GenerationConfig = {__name = "decant.GenerationConfig",
+                          __index = defaults}
 
 function GenerationConfig.__newindex(self, name, value)
   local wrong = value ~= nil and wrong_field(name, value)

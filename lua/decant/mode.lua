@@ -103,53 +103,70 @@ local needs = {
   {"assistant_confidence_threshold", "assistant_model"},
 }
 
+local function beams(config) return config.num_beams > 1 end
+
+local function groups(config) return config.num_beam_groups > 1 end
+
 -- What a field that the caller sets cannot be together with, wherever the
 -- other comes from: {field, whether it holds, message}. What only the model's
 -- file sets gives way, by the order of `mode.of`.
-local function rules(config)
-  local beams, sampling = config.num_beams > 1, config.do_sample
-  local groups, words = config.num_beam_groups > 1, has_words(config)
-  local contrastive = (config.penalty_alpha or 0) > 0
-  local speculative, dola = is_speculative(config), is_set(config.dola_layers)
-  return {
-    {"force_words_ids", words and not beams,
-     "force_words_ids needs num_beams above 1"},
-    {"force_words_ids", words and sampling,
-     "force_words_ids and do_sample exclude each other"},
-    {"force_words_ids", words and groups,
-     "force_words_ids and num_beam_groups exclude each other"},
-    {"coverage_penalty", (config.coverage_penalty or 0) > 0
-                         and (not beams or words or groups),
-     "coverage_penalty belongs to plain beam search: num_beams above 1, no "
-     .. "num_beam_groups, no force_words_ids"},
-    {"penalty_alpha", contrastive and (beams or sampling or dola
-                                       or speculative),
-     "penalty_alpha (contrastive search) excludes num_beams above 1, "
-     .. "do_sample, dola_layers and speculative decoding"},
-    {"penalty_alpha", contrastive and (config.top_k or 0) < 2,
-     "penalty_alpha (contrastive search) needs top_k above 1, the number of "
-     .. "candidates"},
-    {"dola_layers", beams or speculative,
-     "dola_layers excludes num_beams above 1 and speculative decoding"},
-    {"assistant_model", beams,
-     "assistant_model excludes num_beams above 1"},
-    {"prompt_lookup_num_tokens", beams,
-     "prompt_lookup_num_tokens excludes num_beams above 1"},
-    {"assistant_model", is_set(config.prompt_lookup_num_tokens),
-     "assistant_model and prompt_lookup_num_tokens exclude each other"},
-    {"best_of", config.return_alternatives,
-     "best_of and return_alternatives exclude each other"},
-    {"best_of", config.strategy and not chooses[config.strategy],
-     "best_of goes around inner_strategy, not around strategy"},
-    {"best_of", not sampling and not config.inner_strategy,
-     "best_of takes several draws: do_sample must be true"},
-    {"best_of", config.num_return_sequences > (config.best_of or 0),
-     "num_return_sequences must be at most best_of"},
-    {"reward", config.utility, "reward and utility exclude each other"},
-    {"return_alternatives", beams,
-     "return_alternatives and num_beams above 1 exclude each other"},
-  }
-end
+local rules = {
+  {"force_words_ids",
+   function(c) return has_words(c) and not beams(c) end,
+   "force_words_ids needs num_beams above 1"},
+  {"force_words_ids",
+   function(c) return has_words(c) and c.do_sample end,
+   "force_words_ids and do_sample exclude each other"},
+  {"force_words_ids",
+   function(c) return has_words(c) and groups(c) end,
+   "force_words_ids and num_beam_groups exclude each other"},
+  {"coverage_penalty",
+   function(c)
+     return (c.coverage_penalty or 0) > 0
+            and (not beams(c) or has_words(c) or groups(c))
+   end,
+   "coverage_penalty belongs to plain beam search: num_beams above 1, no "
+   .. "num_beam_groups, no force_words_ids"},
+  {"penalty_alpha",
+   function(c)
+     return (c.penalty_alpha or 0) > 0
+            and (beams(c) or c.do_sample or is_set(c.dola_layers)
+                 or is_speculative(c))
+   end,
+   "penalty_alpha (contrastive search) excludes num_beams above 1, "
+   .. "do_sample, dola_layers and speculative decoding"},
+  {"penalty_alpha",
+   function(c) return (c.penalty_alpha or 0) > 0 and (c.top_k or 0) < 2 end,
+   "penalty_alpha (contrastive search) needs top_k above 1, the number of "
+   .. "candidates"},
+  {"dola_layers",
+   function(c) return beams(c) or is_speculative(c) end,
+   "dola_layers excludes num_beams above 1 and speculative decoding"},
+  {"assistant_model", beams,
+   "assistant_model excludes num_beams above 1"},
+  {"prompt_lookup_num_tokens", beams,
+   "prompt_lookup_num_tokens excludes num_beams above 1"},
+  {"assistant_model",
+   function(c) return is_set(c.prompt_lookup_num_tokens) end,
+   "assistant_model and prompt_lookup_num_tokens exclude each other"},
+  {"best_of",
+   function(c) return c.return_alternatives end,
+   "best_of and return_alternatives exclude each other"},
+  {"best_of",
+   function(c) return c.strategy and not chooses[c.strategy] end,
+   "best_of goes around inner_strategy, not around strategy"},
+  {"best_of",
+   function(c) return not c.do_sample and not c.inner_strategy end,
+   "best_of takes several draws: do_sample must be true"},
+  {"best_of",
+   function(c) return c.num_return_sequences > (c.best_of or 0) end,
+   "num_return_sequences must be at most best_of"},
+  {"reward",
+   function(c) return c.utility end,
+   "reward and utility exclude each other"},
+  {"return_alternatives", beams,
+   "return_alternatives and num_beams above 1 exclude each other"},
+}
 
 
 -- `get` reads a field, `caller` is the table that the caller gave. What a
@@ -159,13 +176,13 @@ function mode.wrong(get, caller)
   local config = setmetatable({}, {__index = function(_, name)
     return get(name)
   end})
-  for _, rule in ipairs(rules(config)) do
-    local field, holds, message = table.unpack(rule, 1, 3)
-    if is_set(rawget(caller, field)) and holds then return message end
+  for _, rule in ipairs(rules) do
+    local field, holds, message = rule[1], rule[2], rule[3]
+    if rawget(caller, field) and holds(config) then return message end
   end
   for _, pair in ipairs(needs) do
-    local field, other = table.unpack(pair)
-    if is_set(rawget(caller, field)) and not is_set(config[other]) then
+    local field, other = pair[1], pair[2]
+    if rawget(caller, field) and not config[other] then
       return ("%s has no effect without %s"):format(field, other)
     end
   end

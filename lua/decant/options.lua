@@ -16,11 +16,19 @@ local stop = require "decant.stop"
 
 local function nothing() end
 
+-- A process of somebody else's may keep the scores that it is shown, so nothing
+-- writes over them.
+local function holding(process)
+  return function(logits, ids) return process(logits:hold(), ids) end
+end
+
+-- opts.complete is the process that all of it came with.
 return function(opts)
   opts = opts or {}
-  if opts.complete then return opts end
+  local process = opts.process
+  if process and opts.complete == process then return opts end
   return setmetatable({
-    process = opts.process or nothing,
+    process = process and holding(process) or nothing,
     emit = opts.emit or nothing,
     rng = opts.rng or core.rng and core.rng(opts.seed or 0),
     stop = opts.stop or stop.any{

@@ -33,7 +33,7 @@ local function opts_of(opts, i)
   local seed, row = opts.rng:state()
   local state = {score = 0}
   local mine = {
-    complete = true, num_return_sequences = 1, best_of = false,
+    num_return_sequences = 1, best_of = false,
     rng = core.rng(seed):row(row + ((i - 1) << 32)),
   }
   function mine.process(logits, ids)
@@ -41,6 +41,7 @@ local function opts_of(opts, i)
     state.logits = logits
     return logits
   end
+  mine.complete = mine.process
   function mine.emit(id)
     if not state.logits then return end
     state.score = state.score + math.log(state.logits:probability(id))

@@ -88,7 +88,7 @@ end
 local function stop_tasks(self, call)
   call.over = true
   for _, task in ipairs(call.tasks) do
-    if task.job and not task.job.done then self.pool:drop(task.job) end
+    if task.job and task.job.alive then self.pool:drop(task.job) end
     if not task.results then task:give_up() end
   end
 end
@@ -124,6 +124,7 @@ local function admit(self)
   local pool = self.pool
   while true do
     local task = next_task(self)
+    pool.last = self.strict and not task
     if not task or pool.width > 0
        and pool.width + task.width > self.limit then return end
     local fine, failure = true, nil
@@ -274,7 +275,8 @@ local function guard(self)
 end
 
 
--- `rows`: how many live at once. `strict`: the first failure is raised.
+-- `rows`: how many live at once. `strict`: the first failure is raised, and
+-- nothing is added after the first step.
 local function new(model, rows, threads, name, strict)
   local self = setmetatable({
     model = model, limit = rows, threads = threads, name = name,

@@ -210,7 +210,7 @@ function row.new(call, item, number)
   local judge = criteria(call, item, longest - #item.prompt)
   local tell = listener(call, item, state)
   local opts = {
-    complete = true, model = model, tokenizer = model.tokenizer,
+    model = model, tokenizer = model.tokenizer,
     encoder_ids = item.encoder_ids,
     max_length = longest, max_new_tokens = longest - #item.prompt,
     rng = rng,
@@ -220,6 +220,7 @@ function row.new(call, item, number)
     state.logits, state.fresh = logits, state.fresh + 1
     return logits
   end
+  opts.complete = opts.process
   function opts.emit(id)
     local ids = state.ids
     ids[#ids + 1] = id

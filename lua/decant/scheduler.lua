@@ -4,18 +4,21 @@
 -- where a session inside it wants scores, the coroutine notes its request and
 -- yields. When every live coroutine has asked (or ended), the requests of all
 -- of them go through the model together and each coroutine goes on with its
--- own answer. Rows join and leave between rounds.
+-- own answer. Rows join and leave between rounds. The last one of a pool that
+-- nobody joins any more has nobody to wait for: it computes at once.
 --
 --   scheduler.new()                -> Pool
 --   pool:start(body, width, ended) -> job. Runs body() to its first request.
 --                                     ended(job, fine, failure) is called once,
 --                                     when it returns (true), raises (false and
 --                                     what) or is dropped (nil)
+--   job.alive                         until then
 --   pool:round()                      one pass for all that was asked
 --   pool:drop(job)                    ends it now; the sessions that it holds
 --                                     in to-be-closed variables are closed
 --   pool:close()                      drops all
 --   pool.width                        of the jobs that have not ended
+--   pool.last = true                  nobody joins any more
 --   scheduler.run(next_job, limit)    runs the functions that next_job() gives
 --                                     (nil: no more), at most `limit` at once,
 --                                     to their ends; raises the first failure
@@ -24,6 +27,9 @@
 -- code (a processor, on_token) and belongs to the host: it passes through, and
 -- what the host resumes with comes back. A host may so leave in the middle of
 -- a round, even for good: then the next round begins with what was left.
+
+local running, isyieldable = coroutine.running, coroutine.isyieldable
+local resume, yield = coroutine.resume, coroutine.yield
 
 local scheduler = {}
 
@@ -37,26 +43,36 @@ local LEFT <const> =
   "the coroutine that ran this step was closed while user code had yielded"
 
 
--- One pass over a list of {cache, rows, want}; returns one answer each. In a
--- job it is asked of the job's pool, whose rounds may themselves be run in a
--- job of another one: then the rows of both share the pass.
-local function pass(engine, requests)
-  local job = scheduled[coroutine.running()]
-  if not job or not coroutine.isyieldable() then
-    return engine.forward(requests)
-  end
+-- The job whose coroutine this is, if it can be left here (not in a finaliser).
+local function current_job()
+  local job = scheduled[running()]
+  return job and isyieldable() and job
+end
+
+
+-- One pass over a list of requests {cache, rows, want, into}: one answer each.
+-- In a job it is asked of the job's pool, whose rounds may themselves be run in
+-- a job of another one: then the rows of both share the pass.
+local function pass(job, engine, requests)
+  if not job or job.alone then return engine.forward(requests) end
   job.engine, job.requests = engine, requests
-  local answers, failure = coroutine.yield()
+  local answers, failure = yield()
   if answers == nil then error(failure, 0) end
   return answers
 end
 
 
 -- Appends rows[i] to timeline i of `cache` and returns one Logits (or false)
--- a timeline; `want` asks for more (session.lua). Requests of one engine may
--- share a pass.
-function scheduler.forward(engine, cache, rows, want)
-  return pass(engine, {{cache, rows, want}})[1]
+-- a timeline; `want` asks for more, `into` is written over (session.lua).
+-- Requests of one engine may share a pass.
+--
+-- A job has one request at a time, so it fills the same table at every token.
+function scheduler.forward(engine, cache, rows, want, into)
+  local job = current_job()
+  local requests = job and job.own or {{}}
+  local request = requests[1]
+  request[1], request[2], request[3], request[4] = cache, rows, want, into
+  return pass(job, engine, requests)[1]
 end
 
 
@@ -71,9 +87,9 @@ end
 
 -- Ends a job whose coroutine has returned, raised or is suspended.
 local function finish(pool, job, fine, failure)
-  if job.done then return end
-  job.done, job.engine, job.answers = true, nil, nil
-  pool.width = pool.width - job.width
+  if not job.alive then return end
+  job.alive, job.engine, job.answers = false, nil, nil
+  pool.width, pool.ended = pool.width - job.width, true
   if not fine then coroutine.close(job.co) end
   job.ended(job, fine, failure)
 end
@@ -81,25 +97,33 @@ end
 
 -- Takes what resuming job.co returned, until the job asks for scores or ends.
 local function settle(pool, job, fine, ...)
-  if job.done then return end
+  if not job.alive then return end
   if not fine then return finish(pool, job, false, (...)) end
   if coroutine.status(job.co) == "dead" then return finish(pool, job, true) end
   if job.dropped then return finish(pool, job) end
-  if job.engine then return end
-  if not coroutine.isyieldable() then
-    return finish(pool, job, false, NO_HOST)
+  if job.engine then
+    pool.asking[#pool.asking + 1] = job
+    return
   end
-  return settle(pool, job, coroutine.resume(job.co, coroutine.yield(...)))
+  if not isyieldable() then return finish(pool, job, false, NO_HOST) end
+  return settle(pool, job, resume(job.co, yield(...)))
 end
 
 
--- Goes on with one job. While user code has yielded to the host, job.inside
--- is true.
+-- Goes on with one job, which is pool.inside meanwhile.
 local function advance(pool, job)
   local answers, failure = job.answers, job.failure
-  job.answers, job.failure, job.inside = nil, nil, true
-  settle(pool, job, coroutine.resume(job.co, answers, failure))
-  job.inside = false
+  job.answers, job.failure, pool.inside = nil, nil, job
+  settle(pool, job, resume(job.co, answers, failure))
+  pool.inside = nil
+end
+
+
+-- Ends the job in which the host left for good, if there is one.
+local function end_left(pool)
+  local job = pool.inside
+  pool.inside = nil
+  if job then finish(pool, job, false, LEFT) end
 end
 
 
@@ -108,15 +132,17 @@ end
 -- A pass that failed, job by job: so the one that is at fault fails alone. (A
 -- pass fails before it has changed anything.) Timelines that two jobs want to
 -- go on with at once are not given to the second.
-local function compute_singly(asking, failure)
+local function compute_singly(jobs, failure)
   local seen = {}
-  for _, job in ipairs(asking) do
-    local fine, answers = #asking > 1, failure
+  for _, job in ipairs(jobs) do
+    local fine, answers = #jobs > 1, failure
     for _, request in ipairs(job.requests) do
       fine = fine and not seen[request[1]]
       seen[request[1]] = true
     end
-    if fine then fine, answers = pcall(pass, job.engine, job.requests) end
+    if fine then
+      fine, answers = pcall(pass, current_job(), job.engine, job.requests)
+    end
     if fine then job.answers = answers else job.failure = answers end
   end
 end
@@ -124,10 +150,10 @@ end
 
 -- The requests of some jobs in one list. A single job's stay as they are, for
 -- this is done at every token.
-local function gather(asking)
-  if #asking == 1 then return asking[1].requests end
+local function gather(jobs)
+  if #jobs == 1 then return jobs[1].requests end
   local requests = {}
-  for _, job in ipairs(asking) do
+  for _, job in ipairs(jobs) do
     table.move(job.requests, 1, #job.requests, #requests + 1, requests)
   end
   return requests
@@ -135,14 +161,14 @@ end
 
 
 -- Hands the answers of a pass out, to each job as many as it has requests.
-local function hand_out(asking, answers)
-  if #asking == 1 then
-    asking[1].answers = answers
+local function hand_out(jobs, answers)
+  if #jobs == 1 then
+    jobs[1].answers = answers
     return
   end
   local at = 0
-  for i = 1, #asking do
-    local job = asking[i]
+  for i = 1, #jobs do
+    local job = jobs[i]
     local n = #job.requests
     job.answers = table.move(answers, at + 1, at + n, 1, {})
     at = at + n
@@ -150,52 +176,48 @@ local function hand_out(asking, answers)
 end
 
 
--- One pass for all jobs that ask `engine`; true if some ask another one.
-local function compute(pool, engine)
-  local asking, others = {}, false
-  for _, job in ipairs(pool.live) do
-    if job.engine == engine then
-      asking[#asking + 1] = job
-    elseif job.engine then
-      others = true
+-- Those that ask the same engine as the first: nearly always all of them.
+local function of_one_engine(asking)
+  local engine, jobs = asking[1].engine, nil
+  for i = 2, #asking do
+    if asking[i].engine ~= engine then
+      jobs = jobs or table.move(asking, 1, i - 1, 1, {})
+    elseif jobs then
+      jobs[#jobs + 1] = asking[i]
     end
   end
-  local fine, answers = pcall(pass, engine, gather(asking))
-  if fine then
-    hand_out(asking, answers)
-  else
-    compute_singly(asking, answers)
-  end
-  for _, job in ipairs(asking) do job.answered, job.engine = true, nil end
-  return others
+  return jobs or asking
 end
 
 
--- Asks the engines (nearly always there is one).
-local function compute_all(pool)
-  local again
-  repeat
-    again = false
-    for _, job in ipairs(pool.live) do
-      if job.engine then
-        again = compute(pool, job.engine)
-        break
-      end
-    end
-  until not again
-end
-
-
-local function forget_ended(live)
+-- Keeps of a list the jobs for which a field is set.
+local function keep(list, field)
   local kept = 0
-  for i = 1, #live do
-    local job = live[i]
-    live[i] = nil
-    if not job.done then
+  for i = 1, #list do
+    local job = list[i]
+    list[i] = nil
+    if job[field] then
       kept = kept + 1
-      live[kept] = job
+      list[kept] = job
     end
   end
+end
+
+
+-- One pass for the jobs that ask one engine: they are ready to go on.
+local function compute(asking, ready)
+  local jobs = of_one_engine(asking)
+  local fine, answers = pcall(pass, current_job(), jobs[1].engine, gather(jobs))
+  if fine then
+    hand_out(jobs, answers)
+  else
+    compute_singly(jobs, answers)
+  end
+  for i = 1, #jobs do
+    jobs[i].engine = nil
+    ready[#ready + 1] = jobs[i]
+  end
+  keep(asking, "engine")
 end
 
 
@@ -205,31 +227,44 @@ local Pool = {}
 Pool.__index = Pool
 
 
+-- Jobs that have ended leave the lists.
+local function forget_ended(pool)
+  if not pool.ended then return end
+  pool.ended = false
+  keep(pool.live, "alive")
+  keep(pool.asking, "engine")
+end
+
+
 function Pool:start(body, width, ended)
-  local job = {co = coroutine.create(body), width = width, ended = ended}
+  end_left(self)
+  local job = {co = coroutine.create(body), width = width, ended = ended,
+               alive = true, own = {{}}}
   scheduled[job.co] = job
   self.live[#self.live + 1] = job
   self.width = self.width + width
   advance(self, job)
-  if job.done then forget_ended(self.live) end
+  forget_ended(self)
   return job
 end
 
 
 function Pool:round()
-  local live = self.live
-  for _, job in ipairs(live) do
-    if job.inside then finish(self, job, false, LEFT) end
+  local asking, ready = self.asking, self.ready
+  end_left(self)
+  forget_ended(self)
+  while asking[1] do compute(asking, ready) end
+  if self.last and #self.live == 1 then
+    local host = current_job()
+    self.live[1].alone = not host or host.alone
   end
-  compute_all(self)
-  for i = 1, #live do
-    local job = live[i]
-    if job.answered and not job.done then
-      job.answered = false
-      advance(self, job)
-    end
+  for i = 1, #ready do
+    local job = ready[i]
+    ready[i] = false  -- so a round that goes on behind one that was left
+    if job and job.alive then advance(self, job) end
   end
-  forget_ended(live)
+  for i = #ready, 1, -1 do ready[i] = nil end
+  forget_ended(self)
 end
 
 
@@ -241,13 +276,15 @@ end
 
 function Pool:close()
   for _, job in ipairs(self.live) do
-    if not job.done then self:drop(job) end
+    if job.alive then self:drop(job) end
   end
 end
 
 
+-- live: all jobs; asking: those that wait for scores; ready: those that have
+-- them and did not go on yet (false: did).
 function scheduler.new()
-  return setmetatable({live = {}, width = 0}, Pool)
+  return setmetatable({live = {}, asking = {}, ready = {}, width = 0}, Pool)
 end
 
 
@@ -265,6 +302,7 @@ function scheduler.run(next_job, limit)
       pool:start(body, 1, raise)
       body = next_job()
     end
+    pool.last = not body
     pool:round()
   end
 end

@@ -16,6 +16,10 @@
 --                            (0: the embeddings), at the last fed position
 --         attention = true   attention: Tensor [fed, source length], the mean
 --                            over the heads and layers of cross-attention
+--       A third argument, `into`: scores of an earlier step that are not needed
+--       any more, to be written over (feed: a Logits; forward: a list of them,
+--       false where there is none). What a processor in Lua was shown, and may
+--       have kept, stays; then, as without `into`, the scores are new ones.
 --   session:reorder(parents) timeline i goes on from timeline parents[i];
 --                            they may multiply or vanish; copies no cache
 --   session:truncate(n)      keep the first n positions of every timeline
@@ -30,6 +34,8 @@
 
 local scheduler = require "decant.scheduler"
 
+local math_type = math.type
+
 local Session = {}
 Session.__index = Session
 
@@ -39,36 +45,37 @@ local function fail(message, ...)
 end
 
 
-local function cache_of(self, method)
-  if not self.cache then
-    error(("session:%s: the session is closed"):format(method), 3)
-  end
-  return self.cache
+local function closed(method)
+  error(("session:%s: the session is closed"):format(method), 3)
+end
+
+
+local function wrong_id(self, method, row, i, id)
+  local vocab = self.limits.vocab
+  error(("session:%s: row %d, id %d is %s; a token id is an integer from 0 " ..
+         "to %s"):format(method, row, i, tostring(id),
+         vocab and tostring(vocab - 1) or "the vocabulary's end"), 4)
 end
 
 
 -- Raises, at the caller's caller, when `ids` is not a list of token ids that
 -- timeline `row` has room for.
 local function check_ids(self, method, row, ids)
-  local vocab, context = self.limits.vocab, self.limits.context
   if type(ids) ~= "table" then
     error(("session:%s: row %d is a %s, a list of token ids is wanted")
           :format(method, row, type(ids)), 3)
   end
-  for i = 1, #ids do
+  local vocab, n = self.vocab, #ids
+  for i = 1, n do
     local id = ids[i]
-    if math.type(id) ~= "integer" or id < 0 or (vocab and id >= vocab) then
-      error(("session:%s: row %d, id %d is %s; a token id is an integer " ..
-             "from 0 to %s"):format(method, row, i, tostring(id),
-             vocab and tostring(vocab - 1) or "the vocabulary's end"), 3)
+    if math_type(id) ~= "integer" or id < 0 or id >= vocab then
+      wrong_id(self, method, row, i, id)
     end
   end
-  if context and #ids > 0 then
-    local length = self.cache:length(row) + #ids
-    if length > context then
-      error(("session:%s: row %d would hold %d positions; the context of " ..
-             "the model has %d"):format(method, row, length, context), 3)
-    end
+  local length = n > 0 and self.cache:length(row) + n or 0
+  if length > self.context then
+    error(("session:%s: row %d would hold %d positions; the context of " ..
+           "the model has %d"):format(method, row, length, self.context), 3)
   end
 end
 
@@ -88,7 +95,6 @@ end
 
 -- Raises, at the caller's caller, when `want` is no such table.
 local function check_want(self, method, want)
-  if want == nil then return end
   local function wrong(message, ...)
     error(("session:%s: "):format(method) .. message:format(...), 4)
   end
@@ -117,8 +123,8 @@ local function check_want(self, method, want)
 end
 
 
-function Session:feed(ids, want)
-  local cache = cache_of(self, "feed")
+function Session:feed(ids, want, into)
+  local cache = self.cache or closed "feed"
   if type(ids) ~= "table" then ids = {ids} end
   if #cache ~= 1 then
     fail("session:feed: the session has %d rows; use forward", #cache)
@@ -126,36 +132,37 @@ function Session:feed(ids, want)
     fail "session:feed: there are no ids, so no position to score"
   end
   check_ids(self, "feed", 1, ids)
-  check_want(self, "feed", want)
-  local answer = scheduler.forward(self.engine, cache, {ids}, want)
+  if want ~= nil then check_want(self, "feed", want) end
+  local answer = scheduler.forward(self.engine, cache, {ids}, want, into)
   return answer[1], want and answer.extras and answer.extras[1]
 end
 
 
-function Session:forward(rows, want)
-  local cache = cache_of(self, "forward")
+function Session:forward(rows, want, into)
+  local cache = self.cache or closed "forward"
   if type(rows) ~= "table" or #rows ~= #cache then
     fail("session:forward: a list of %d rows is wanted, one for each " ..
          "timeline; got %s", #cache,
          type(rows) == "table" and #rows or type(rows))
   end
   for i = 1, #rows do check_ids(self, "forward", i, rows[i]) end
-  check_want(self, "forward", want)
-  local answer = scheduler.forward(self.engine, cache, rows, want)
+  if want ~= nil then check_want(self, "forward", want) end
+  local answer = scheduler.forward(self.engine, cache, rows, want, into)
   return answer, answer.extras
 end
 
 
 function Session:reorder(parents)
-  local cache = cache_of(self, "reorder")
+  local cache = self.cache or closed "reorder"
   if type(parents) ~= "table" or #parents == 0 then
     fail "session:reorder: a list of at least one parent row is wanted"
   end
+  local n = #cache
   for i = 1, #parents do
     local parent = parents[i]
-    if math.type(parent) ~= "integer" or parent < 1 or parent > #cache then
+    if math_type(parent) ~= "integer" or parent < 1 or parent > n then
       fail("session:reorder: parent %d is %s; rows are numbered 1 to %d", i,
-           tostring(parent), #cache)
+           tostring(parent), n)
     end
   end
   cache:reorder(parents)
@@ -164,7 +171,7 @@ end
 
 
 function Session:truncate(n)
-  local cache = cache_of(self, "truncate")
+  local cache = self.cache or closed "truncate"
   if math.type(n) ~= "integer" or n < 0 then
     fail("session:truncate: %s is not a length", tostring(n))
   end
@@ -174,7 +181,7 @@ end
 
 
 function Session:length(row)
-  local cache = cache_of(self, "length")
+  local cache = self.cache or closed "length"
   row = row or 1
   if math.type(row) ~= "integer" or row < 1 or row > #cache then
     fail("session:length: row %s; rows are numbered 1 to %d", tostring(row),
@@ -187,19 +194,19 @@ end
 local new
 
 function Session:fork()
-  return new(cache_of(self, "fork"):fork(), self.engine, self.limits,
+  return new((self.cache or closed "fork"):fork(), self.engine, self.limits,
              self.model)
 end
 
 
 -- Keeps all rows in a file, which model:restore opens again.
 function Session:save(path)
-  return cache_of(self, "save"):save(path)
+  return (self.cache or closed "save"):save(path)
 end
 
 
 function Session:reset()
-  cache_of(self, "reset"):reset()
+  (self.cache or closed "reset"):reset()
   return self
 end
 
@@ -215,7 +222,7 @@ Session.__close = Session.close
 
 
 function Session:__len()
-  return #cache_of(self, "__len")
+  return #(self.cache or closed "__len")
 end
 
 
@@ -231,8 +238,11 @@ end
 -- `limits`: {vocab =, context =}, both optional. `model` is only held, so that
 -- it lives as long as its sessions.
 function new(cache, engine, limits, model)
-  return setmetatable({cache = cache, engine = engine, limits = limits or {},
-                       model = model}, Session)
+  limits = limits or {}
+  return setmetatable({
+    cache = cache, engine = engine, limits = limits, model = model,
+    vocab = limits.vocab or math.huge, context = limits.context or math.huge,
+  }, Session)
 end
 
 return {new = new}

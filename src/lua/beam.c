@@ -4,8 +4,9 @@
 **
 **   core.beam_candidates(rows, scores, n)   -> {{row=, id=, score=}, ...}
 **       the n best continuations, best first; rows: a list of Logits (log-
-**       probabilities), scores: a list of numbers, one for each row. Ties:
-**       lower row, then lower id. Fewer than n when fewer are allowed.
+**       probabilities), scores: a list, for each row a number or a beam (a table
+**       with one as `score`). Ties: lower row, then lower id. Fewer than n when
+**       fewer are allowed.
 **   core.beam_sample(rows, scores, n, rng)  -> the same, drawn without
 **       replacement from the softmax of the scores, in the order drawn
 **
@@ -22,7 +23,12 @@
 
 
 static double check_score (lua_State *L, size_t i) {
-  if (lua_rawgeti(L, 2, (lua_Integer)i + 1) != LUA_TNUMBER)
+  if (lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TTABLE) {
+    lua_pushliteral(L, "score");
+    lua_rawget(L, -2);
+    lua_replace(L, -2);
+  }
+  if (lua_type(L, -1) != LUA_TNUMBER)
     luaL_argerror(L, 2, lua_pushfstring(L, "score %I is a %s, must be a number",
                                         (LUAI_UACINT)i + 1,
                                         luaL_typename(L, -1)));
@@ -80,7 +86,7 @@ static size_t check_count (lua_State *L, const dc_beams *beams) {
 static int push_candidates (lua_State *L, const dc_candidate *list, size_t n) {
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 8);  /* a search adds fields of its own */
     lua_pushinteger(L, list[i].row + 1);
     lua_setfield(L, -2, "row");
     lua_pushinteger(L, list[i].id);

@@ -68,16 +68,19 @@ static void bad_id (lua_State *L, int arg, size_t position, size_t vocab) {
 }
 
 
-int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
-                       size_t *n) {
-  index = lua_absindex(L, index);
+size_t dc_check_list (lua_State *L, int index, int arg) {
   if (!lua_istable(L, index))
     luaL_argerror(L, arg, lua_pushfstring(L, "a table of token ids expected, "
                                           "got %s", luaL_typename(L, index)));
-  size_t count = lua_rawlen(L, index);
+  return lua_rawlen(L, index);
+}
+
+
+void dc_read_ids (lua_State *L, int index, int arg, size_t vocab, int32_t *ids,
+                  size_t n) {
   lua_Integer end = vocab > 0 ? (lua_Integer)vocab : INT32_MAX;
-  int32_t *ids = dc_push_scratch(L, count, sizeof *ids);
-  for (size_t i = 0; i < count; i++) {
+  index = lua_absindex(L, index);
+  for (size_t i = 0; i < n; i++) {
     int is_integer;
     lua_rawgeti(L, index, (lua_Integer)i + 1);
     lua_Integer id = lua_tointegerx(L, -1, &is_integer);
@@ -86,6 +89,15 @@ int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
     ids[i] = (int32_t)id;
     lua_pop(L, 1);
   }
+}
+
+
+int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
+                       size_t *n) {
+  index = lua_absindex(L, index);
+  size_t count = dc_check_list(L, index, arg);
+  int32_t *ids = dc_push_scratch(L, count, sizeof *ids);
+  dc_read_ids(L, index, arg, vocab, ids, count);
   *n = count;
   return ids;
 }

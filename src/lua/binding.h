@@ -71,6 +71,12 @@ void *dc_push_scratch (lua_State *L, size_t count, size_t size);
 int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
                        size_t *n);
 
+/* The same in two halves, for who has memory already: how many there are, and
+   n of them. Push nothing and allocate nothing (but for an error). */
+size_t dc_check_list (lua_State *L, int index, int arg);
+void dc_read_ids (lua_State *L, int index, int arg, size_t vocab, int32_t *ids,
+                  size_t n);
+
 /* Pushes a sequence of ids as a table. */
 void dc_push_ids (lua_State *L, const int32_t *ids, size_t n);
 

@@ -103,8 +103,10 @@ static void check_result (lua_State *L, lua_KContext i) {
 
 
 /* Pushes the Lua processor i and its arguments. The buffer is on the stack
-   meanwhile: making a table may run a finaliser that calls this chain. */
+   meanwhile: making a table may run a finaliser that calls this chain. The
+   processor may keep the logits, so nothing writes over them any more. */
 static void push_call (lua_State *L, chain *c, size_t i) {
+  dc_hold_logits(L, LOGITS);
   lua_getiuservalue(L, SELF, BUFFER);
   lua_getiuservalue(L, SELF, LIST);
   lua_rawgeti(L, -1, (lua_Integer)i + 1);

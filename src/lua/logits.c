@@ -11,6 +11,7 @@
 **         :repetition_penalty(p, ids)  :bias{[id] = b}  :suppress{ids}
 **         :keep{ids}  :softmax()  :log_softmax()
 **         :guide(other, scale [, "log_probabilities" | "logits" | "beyond"])
+**         :hold()         no pass writes over it (forward.c, into)
 **
 ** Questions:
 **   logits:argmax()         -> id
@@ -30,18 +31,28 @@
 
 #include "math/kernels.h"
 
-typedef struct row_object {
-  size_t n;
-  float x[];  /* [n] */
-} row_object;
-
-
 /* ---- what other bindings use ---- */
+
+/* Room for n floats where the vectors of the kernels begin. */
+#define ALIGNMENT 64
+
+static size_t aligned_size (size_t n) {
+  return ALIGNMENT + (n * sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+
+static float *align (void *block) {
+  uintptr_t at = (uintptr_t)block + ALIGNMENT - 1;
+  return (float *)(at / ALIGNMENT * ALIGNMENT);
+}
+
 
 float *dc_push_logits (lua_State *L, size_t n) {
   if (n > INT32_MAX) luaL_error(L, "too many logits");
-  row_object *row = lua_newuserdatauv(L, sizeof *row + n * sizeof *row->x, 0);
-  memset(row, 0, sizeof *row + n * sizeof *row->x);
+  size_t size = sizeof(dc_lua_logits) + aligned_size(n);
+  dc_lua_logits *row = lua_newuserdatauv(L, size, 0);
+  memset(row, 0, size);
+  row->x = align(row + 1);
   row->n = n;
   luaL_setmetatable(L, DC_LUA_LOGITS);
   return row->x;
@@ -49,7 +60,7 @@ float *dc_push_logits (lua_State *L, size_t n) {
 
 
 float *dc_test_logits (lua_State *L, int index, size_t *n) {
-  row_object *row = luaL_testudata(L, index, DC_LUA_LOGITS);
+  dc_lua_logits *row = luaL_testudata(L, index, DC_LUA_LOGITS);
   if (row == NULL) return NULL;
   *n = row->n;
   return row->x;
@@ -57,9 +68,24 @@ float *dc_test_logits (lua_State *L, int index, size_t *n) {
 
 
 float *dc_check_logits (lua_State *L, int arg, size_t *n) {
-  row_object *row = luaL_checkudata(L, arg, DC_LUA_LOGITS);
+  dc_lua_logits *row = luaL_checkudata(L, arg, DC_LUA_LOGITS);
   *n = row->n;
   return row->x;
+}
+
+
+dc_lua_logits *dc_take_logits (lua_State *L, int index, int arg, size_t n) {
+  dc_lua_logits *row = luaL_testudata(L, index, DC_LUA_LOGITS);
+  luaL_argcheck(L, row != NULL && row->n == n, arg,
+                "what is to be written over is no Logits of this model");
+  if (row->held) return NULL;
+  row->held = true;
+  return row;
+}
+
+
+void dc_hold_logits (lua_State *L, int index) {
+  ((dc_lua_logits *)luaL_checkudata(L, index, DC_LUA_LOGITS))->held = true;
 }
 
 
@@ -72,7 +98,7 @@ dc_logits dc_logits_row (lua_State *L, float *x, size_t n) {
 
 dc_logits dc_logits_row_beside (lua_State *L, float *x, size_t n,
                                 size_t n_ids) {
-  size_t size = 2 * n * sizeof(float) +
+  size_t size = 2 * aligned_size(n) +
                 (n > n_ids ? n : n_ids) * sizeof(int32_t);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
   char *block = lua_touserdata(L, -1);
@@ -83,8 +109,8 @@ dc_logits dc_logits_row_beside (lua_State *L, float *x, size_t n,
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
   }
   lua_pop(L, 1);  /* the registry keeps it */
-  float *a = (float *)(void *)block;
-  return (dc_logits){x, n, a, a + n, (int32_t *)(void *)(a + 2 * n)};
+  float *a = align(block), *b = align(a + n);
+  return (dc_logits){x, n, a, b, (int32_t *)(void *)(b + n)};
 }
 
 
@@ -274,6 +300,12 @@ static int row_guide (lua_State *L) {
   memcpy(other, given, n * sizeof *other);
   return self_or_raise(L, dc_logits_guide(&row, other, scale, how, &err),
                        &err);
+}
+
+
+static int row_hold (lua_State *L) {
+  dc_hold_logits(L, 1);
+  return self_or_raise(L, true, NULL);
 }
 
 
@@ -468,6 +500,7 @@ static const luaL_Reg methods[] = {
   {"repetition_penalty", row_repetition_penalty}, {"bias", row_bias},
   {"suppress", row_suppress}, {"keep", row_keep}, {"softmax", row_softmax},
   {"log_softmax", row_log_softmax}, {"guide", row_guide},
+  {"hold", row_hold},
   {"argmax", row_argmax}, {"sample", row_sample}, {"top", row_top},
   {"probability", row_probability},
   {"log_probability", row_log_probability}, {"allowed", row_allowed},

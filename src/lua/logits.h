@@ -9,8 +9,24 @@
 #include "lua/binding.h"
 #include "math/rng.h"
 
-/* Pushes a new Logits of n zeros; the floats live inside of the userdata. */
+/* A Logits. It is held while somebody relies on what is in it: for ever by a
+   processor in Lua that was shown it and may have kept it, during a pass by the
+   pass that writes to it. */
+typedef struct dc_lua_logits {
+  float *x;  /* [n], inside of the userdata */
+  size_t n;
+  bool held;
+} dc_lua_logits;
+
+/* Pushes a new Logits of n zeros. */
 float *dc_push_logits (lua_State *L, size_t n);
+
+/* The Logits at `index`, to be written over; held from now on. NULL if it was
+   already. Raises, naming `arg`, if it is no Logits of n entries. */
+dc_lua_logits *dc_take_logits (lua_State *L, int index, int arg, size_t n);
+
+/* From now on nothing writes over the Logits at `index`. */
+void dc_hold_logits (lua_State *L, int index);
 
 /* The floats of the Logits at argument `arg`, else an error. */
 float *dc_check_logits (lua_State *L, int arg, size_t *n);

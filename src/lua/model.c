@@ -278,14 +278,14 @@ static int model_sources (lua_State *L) {
   size_t count = t->n_dims == 3 ? t->shape[0] : 1;
   size_t length = t->shape[t->n_dims - 2];
   size_t *slots = dc_push_scratch(L, length, sizeof *slots);
-  float *rows = dc_push_scratch(L, length * d, sizeof *rows);
+  float *real = dc_push_scratch(L, masks ? length * d : 0, sizeof *real);
   lua_newtable(L);
   for (size_t i = 0; i < count; i++) {
+    const float *rows = data + i * length * d;
     size_t n = real_slots(L, masks, i, length, slots);
-    for (size_t j = 0; j < n; j++)
-      memcpy(rows + j * d, data + (i * length + slots[j]) * d,
-             d * sizeof *rows);
-    push_source(L, m, rows, n);
+    for (size_t j = 0; masks && j < n; j++)
+      memcpy(real + j * d, rows + slots[j] * d, d * sizeof *real);
+    push_source(L, m, masks ? real : rows, n);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   dc_tensor_close(view);

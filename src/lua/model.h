@@ -39,7 +39,10 @@ typedef struct dc_lua_rows {
   dc_model *model;  /* holds a reference; NULL when closed */
   dc_timeline *timelines;  /* [n] */
   size_t n;
+  dc_timeline *spare;      /* [n_spare], empty: for reordering */
+  size_t n_spare;
   dc_lua_source *source;  /* kept alive by the user value; NULL: causal */
+  size_t request;  /* forward.c: the last one that they were found in */
 } dc_lua_rows;
 
 /* Pushes a closed source or closed rows; dc_rows_open makes them rows of m,
@@ -68,6 +71,7 @@ int dc_model_architectures (lua_State *L);  /* core.architectures() */
 int dc_model_restore (lua_State *L);  /* m:restore(path) */
 int dc_rows_save (lua_State *L);      /* rows:save(path) */
 int dc_model_rows (lua_State *L);     /* m:rows(n [, source]) */
-void dc_open_rows (lua_State *L);     /* core.forward, ... */
+void dc_open_rows (lua_State *L);     /* core.copied_bytes, ... */
+void dc_open_forward (lua_State *L);  /* core.forward */
 
 #endif

@@ -14,12 +14,6 @@
 **   rows:save(path)          saved.c
 **   rows:close()  __close  __gc
 **
-**   core.forward({{rows, {ids of row 1, ids of row 2, ...} [, want]}, ...})
-**       -> list (a request) of lists (a row) of Logits: appends each row's ids
-**       and scores the position behind its last one. A row whose ids are {}
-**       stays as it is and gets false. All rows, of any Rows of one model, go
-**       through one pass. With `want` (want.c) the list of a request has a
-**       field `extras`: a list of the same kind, of tables.
 **   core.copied_bytes(m)     bytes of cache copied so far by m's rows
 **   core.blocks(m)           blocks of cache in use: of layers that see all
 **                            positions, and of windowed ones
@@ -27,9 +21,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "lua/logits.h"
 #include "lua/model.h"
-#include "lua/want.h"
 
 #define MAX_ROWS 65536
 
@@ -89,12 +81,17 @@ void dc_rows_open (dc_lua_rows *rows, dc_model *m) {
 }
 
 
+static void clear_timelines (dc_timeline *timelines, size_t n, dc_model *m) {
+  for (size_t i = 0; i < n; i++) dc_timeline_clear(&timelines[i], &m->pool);
+}
+
+
 static void clear_rows (dc_lua_rows *rows) {
-  for (size_t i = 0; i < rows->n; i++)
-    dc_timeline_clear(&rows->timelines[i], &rows->model->pool);
+  clear_timelines(rows->timelines, rows->n, rows->model);
   dc_free(rows->timelines);
-  rows->timelines = NULL;
-  rows->n = 0;
+  dc_free(rows->spare);
+  rows->timelines = rows->spare = NULL;
+  rows->n = rows->n_spare = 0;
 }
 
 
@@ -163,22 +160,41 @@ static int rows_length (lua_State *L) {
 }
 
 
-/* Timelines that share the past of rows[parents[i]] (1-based); NULL when
-   memory is short. */
-static dc_timeline *share_rows (dc_lua_rows *rows, const int32_t *parents,
-                                size_t n) {
-  dc_timeline *fresh = dc_alloc_array(n, sizeof *fresh);
-  if (fresh == NULL) return NULL;
+/* Makes n empty timelines share the past of the parents of rows (from 1; NULL:
+   each of its own); false when memory is short, then they are empty again. */
+static bool share_rows (const dc_lua_rows *rows, const int32_t *parents,
+                        dc_timeline *to, size_t n) {
   for (size_t i = 0; i < n; i++) {
-    const dc_timeline *from =
-      &rows->timelines[parents != NULL ? (size_t)parents[i] - 1 : i];
-    if (!dc_timeline_share(&fresh[i], from, &rows->model->pool)) {
-      do dc_timeline_clear(&fresh[i], &rows->model->pool); while (i-- > 0);
-      dc_free(fresh);
-      return NULL;
+    size_t parent = parents != NULL ? (size_t)parents[i] - 1 : i;
+    if (!dc_timeline_share(&to[i], &rows->timelines[parent],
+                           &rows->model->pool)) {
+      clear_timelines(to, i + 1, rows->model);
+      return false;
     }
   }
-  return fresh;
+  return true;
+}
+
+
+/* The spare timelines become the rows, and these the spare ones: a search
+   reorders at every token, and so allocates nothing. */
+static bool reorder (dc_lua_rows *rows, const int32_t *parents, size_t n) {
+  if (rows->n_spare < n) {
+    dc_timeline *more = dc_alloc_array(n, sizeof *more);
+    if (more == NULL) return false;
+    dc_free(rows->spare);
+    rows->spare = more;
+    rows->n_spare = n;
+  }
+  dc_timeline *old = rows->timelines;
+  size_t n_old = rows->n;
+  if (!share_rows(rows, parents, rows->spare, n)) return false;
+  clear_timelines(old, n_old, rows->model);
+  rows->timelines = rows->spare;
+  rows->n = n;
+  rows->spare = old;
+  rows->n_spare = n_old;
+  return true;
 }
 
 
@@ -193,11 +209,8 @@ static int rows_reorder (lua_State *L) {
       luaL_argerror(L, 2, lua_pushfstring(
         L, "parent %d at position %I: there are rows 1 to %I", (int)parents[i],
         (LUAI_UACINT)i + 1, (LUAI_UACINT)rows->n));
-  dc_timeline *fresh = share_rows(rows, parents, n);
-  if (fresh == NULL) return luaL_error(L, "not enough memory to reorder");
-  clear_rows(rows);
-  rows->timelines = fresh;
-  rows->n = n;
+  if (!reorder(rows, parents, n))
+    return luaL_error(L, "not enough memory to reorder");
   lua_settop(L, 1);
   return 1;
 }
@@ -227,10 +240,9 @@ static int rows_fork (lua_State *L) {
   copy->source = rows->source;
   lua_getiuservalue(L, 1, 1);
   lua_setiuservalue(L, -2, 1);
-  copy->timelines = share_rows(rows, NULL, rows->n);
-  if (copy->timelines == NULL)
+  if (!dc_rows_resize(copy, rows->n) ||
+      !share_rows(rows, NULL, copy->timelines, rows->n))
     return luaL_error(L, "not enough memory to fork");
-  copy->n = rows->n;
   return 1;
 }
 
@@ -239,176 +251,6 @@ static int rows_reset (lua_State *L) {
   dc_lua_rows *rows = dc_check_rows(L, 1);
   if (!dc_rows_resize(rows, 1)) return luaL_error(L, "not enough memory");
   lua_settop(L, 1);
-  return 1;
-}
-
-
-/* ---- forward ---------------------------------------------------------------- */
-
-/* Request i of the list at argument 1: pushes rows, lists of ids and what else
-   is wanted, or nil. */
-static dc_lua_rows *check_request (lua_State *L, size_t i) {
-  lua_rawgeti(L, 1, (lua_Integer)i + 1);
-  luaL_argcheck(L, lua_istable(L, -1), 1, "a request is {rows, lists of ids}");
-  lua_rawgeti(L, -1, 1);
-  lua_rawgeti(L, -2, 2);
-  lua_rawgeti(L, -3, 3);
-  lua_remove(L, -4);
-  dc_lua_rows *rows = luaL_testudata(L, -3, DC_LUA_ROWS);
-  luaL_argcheck(L, rows != NULL && rows->model != NULL, 1,
-                "the rows of a request are closed or no rows");
-  luaL_argcheck(L, lua_istable(L, -2) && lua_rawlen(L, -2) == rows->n, 1,
-                lua_pushfstring(L, "a request needs a list of ids for each of "
-                                "its %I rows", (LUAI_UACINT)rows->n));
-  return rows;
-}
-
-
-/* How many rows all requests have, and the model of which they are. */
-static size_t count_rows (lua_State *L, size_t requests, dc_model **model) {
-  size_t total = 0;
-  *model = NULL;
-  for (size_t i = 0; i < requests; i++) {
-    dc_lua_rows *rows = check_request(L, i);
-    luaL_argcheck(L, *model == NULL || *model == rows->model, 1,
-                  "requests of different models");
-    *model = rows->model;
-    total += rows->n;
-    lua_pop(L, 3);
-  }
-  return total;
-}
-
-
-/* What one pass is made of. It is put together while a finaliser may close,
-   or change, all that Lua code can reach. */
-typedef struct pass {
-  dc_lua_rows *hold;    /* keeps the model */
-  size_t total;         /* rows of all requests */
-  size_t n;             /* those with ids, which are in: */
-  dc_feed *feeds;       /* [total], timelines and sources at the end */
-  float **out;          /* [total] */
-  struct place {
-    dc_lua_rows *rows;
-    size_t row;
-  } *places;            /* [total] */
-  int owners;           /* a table: keeps the ids; has rows seen as keys */
-} pass;
-
-
-/* The rows on the stack at `index`: of the model, and not seen before. */
-static void check_new (lua_State *L, const pass *p, int index) {
-  const dc_lua_rows *rows = lua_touserdata(L, index);
-  luaL_argcheck(L, rows->model == p->hold->model, 1,
-                "requests of different models");
-  luaL_argcheck(L, rows->n <= p->total - p->n, 1,
-                "the requests were changed while they were read");
-  lua_pushvalue(L, index);
-  luaL_argcheck(L, lua_rawget(L, p->owners) == LUA_TNIL, 1,
-                "the same rows are in two requests");
-  lua_pushvalue(L, index);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, p->owners);
-  lua_pop(L, 1);
-}
-
-
-/* One row with its ids, on top of the stack; pushes its Logits and the extras,
-   or false twice if it has no ids. */
-static void add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
-                     const dc_want *want) {
-  const dc_model *m = p->hold->model;
-  size_t n;
-  int32_t *ids = dc_check_ids(L, -1, 1, m->hp.n_vocab, &n);
-  lua_rawseti(L, p->owners, (lua_Integer)lua_rawlen(L, p->owners) + 1);
-  if (n == 0) {
-    lua_pushboolean(L, 0);
-    lua_pushboolean(L, 0);
-    return;
-  }
-  luaL_argcheck(L, p->n < p->total, 1,
-                "the requests were changed while they were read");
-  dc_feed *feed = &p->feeds[p->n];
-  p->places[p->n] = (struct place){rows, row};
-  p->out[p->n] = dc_push_logits(L, m->hp.n_vocab);
-  *feed = (dc_feed){.ids = ids, .n = n, .out = &p->out[p->n++]};
-  if (dc_wants(want))
-    dc_push_extras(L, want, m, feed,
-                   rows->source != NULL ? rows->source->timeline.length : 0,
-                   p->owners);
-  else
-    lua_pushboolean(L, 0);
-}
-
-
-/* The rows of request i; pushes the list of their Logits. */
-static void add_request (lua_State *L, pass *p, size_t i) {
-  dc_lua_rows *rows = check_request(L, i);
-  int lists = lua_gettop(L) - 1, answer = lists + 3;
-  size_t n = rows->n;
-  check_new(L, p, lists - 1);
-  dc_want want = dc_check_want(L, lists + 1, 1, p->hold->model);
-  lua_createtable(L, (int)n, 1);
-  lua_createtable(L, (int)n, 0);
-  for (size_t row = 0; row < n; row++) {
-    lua_rawgeti(L, lists, (lua_Integer)row + 1);
-    add_row(L, p, rows, row, &want);
-    lua_rawseti(L, answer + 1, (lua_Integer)row + 1);
-    lua_rawseti(L, answer, (lua_Integer)row + 1);
-    lua_pop(L, 1);
-  }
-  if (dc_wants(&want))
-    lua_setfield(L, answer, "extras");
-  else
-    lua_pop(L, 1);
-  lua_replace(L, lists - 1);
-  lua_settop(L, lists - 1);
-}
-
-
-/* The timelines, once nothing allocates any more. */
-static void find_timelines (lua_State *L, pass *p) {
-  for (size_t i = 0; i < p->n; i++) {
-    dc_lua_rows *rows = p->places[i].rows;
-    luaL_argcheck(L, rows->model != NULL && p->places[i].row < rows->n, 1,
-                  "the rows of a request are closed");
-    p->feeds[i].timeline = &rows->timelines[p->places[i].row];
-    if (rows->source == NULL) continue;
-    luaL_argcheck(L, rows->source->model != NULL, 1, "a source is closed");
-    p->feeds[i].source = &rows->source->timeline;
-  }
-}
-
-
-static void run_pass (lua_State *L, pass *p) {
-  dc_error err;
-  dc_model *m = p->hold->model;
-  size_t before = dc_pool_bytes(&m->pool);
-  find_timelines(L, p);
-  if (!dc_decode(m, p->feeds, p->n, &err)) dc_raise(L, &err);
-  dc_report_memory(L, dc_pool_bytes(&m->pool) - before);
-}
-
-
-static int forward (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_settop(L, 1);
-  dc_model *m;
-  pass p = {.hold = dc_new_rows(L), .owners = 3};
-  lua_newtable(L);
-  size_t requests = lua_rawlen(L, 1);
-  p.total = count_rows(L, requests, &m);
-  if (m != NULL) dc_rows_open(p.hold, m);
-  p.feeds = dc_push_scratch(L, p.total, sizeof *p.feeds);
-  p.out = dc_push_scratch(L, p.total, sizeof *p.out);
-  p.places = dc_push_scratch(L, p.total, sizeof *p.places);
-  lua_createtable(L, (int)requests, 0);
-  for (size_t i = 0; i < requests; i++) {
-    add_request(L, &p, i);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  if (p.n > 0) run_pass(L, &p);
-  dc_rows_close(p.hold);
   return 1;
 }
 
@@ -445,10 +287,10 @@ void dc_open_rows (lua_State *L) {
     {NULL, NULL}
   };
   static const luaL_Reg functions[] = {
-    {"forward", forward}, {"copied_bytes", copied_bytes},
-    {"blocks", blocks}, {NULL, NULL}
+    {"copied_bytes", copied_bytes}, {"blocks", blocks}, {NULL, NULL}
   };
   dc_new_type(L, DC_LUA_SOURCE, source_methods, source_meta);
   dc_new_type(L, DC_LUA_ROWS, methods, metamethods);
   luaL_setfuncs(L, functions, 0);
+  dc_open_forward(L);
 }

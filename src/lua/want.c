@@ -15,6 +15,8 @@
 */
 #include "lua/want.h"
 
+#include <string.h>
+
 #include "lua/logits.h"
 #include "lua/tensor.h"
 
@@ -91,8 +93,10 @@ static void push_every (lua_State *L, dc_feed *feed, int last, size_t vocab,
 
 static void push_layers (lua_State *L, const dc_want *want, dc_taps *taps,
                          size_t vocab, int owners) {
+  uint32_t *layers = kept(L, owners, want->n_layers, sizeof *layers);
+  memcpy(layers, want->layers, want->n_layers * sizeof *layers);
   taps->n_layers = want->n_layers;
-  taps->layers = want->layers;
+  taps->layers = layers;
   taps->early = kept(L, owners, want->n_layers, sizeof *taps->early);
   lua_createtable(L, (int)want->n_layers, 0);
   for (size_t i = 0; i < want->n_layers; i++) {

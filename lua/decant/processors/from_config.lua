@@ -168,7 +168,8 @@ end
 local function add(result, place, rules, config, env)
   for _, rule in ipairs(rules) do
     local value = config[rule[1]]
-    local set = is_set(value) or rule.empty and type(value) == "table"
+    local set = value and (is_set(value)
+                           or rule.empty and type(value) == "table")
     local processor = set and rule[2](value, env)
     if processor then
       result[#result + 1] = processor

@@ -35,8 +35,7 @@ return function(session, prompt, opts)
   local longest = early == "never" and (opts.length_penalty or 1) > 0
                   and opts.max_new_tokens
   local want = (opts.coverage_penalty or 0) ~= 0 and attention or nil
-  local count, told = beams.count(opts, width), 0
-  local running, slots = beams.start(width), beams.empty_slots(width)
+  local running, slots, told = beams.start(width), beams.empty_slots(width), 0
   local logits, extras = session:feed(prompt, want)
   local rows = {logits}
   for _, beam in ipairs(want and running or {}) do
@@ -44,7 +43,7 @@ return function(session, prompt, opts)
   end
 
   while true do
-    local candidates = beams.expand(running, rows, opts, count)
+    local candidates = beams.expand(running, rows, opts, width)
     slots = beams.finish(slots, candidates, opts)
     running = beams.go_on(candidates, width)
     told = beams.emit(running, slots, told, opts)
@@ -54,7 +53,7 @@ return function(session, prompt, opts)
     local hopeless = reach <= worst.score
     local full = early == true and worst.finish
     if hopeless or full or beams.all_stopped(candidates) then break end
-    rows, extras = beams.advance(session, running, want)
+    rows, extras = beams.advance(session, running, want, rows)
     if want then look(running, extras) end
   end
 

@@ -34,9 +34,7 @@ local function choose(running, live, scores, width)
     c.state = constraints.add(c.parent.state, c.id)
   end
   local chosen = #more > 0 and banks.take_turns(all, width) or all
-  local list = beams.become(chosen)
-  for i, beam in ipairs(list) do beam.state = chosen[i].state end
-  return list
+  return beams.become(chosen)
 end
 
 
@@ -66,8 +64,7 @@ return function(session, prompt, opts)
   local rows = {(session:feed(prompt))}
 
   while true do
-    local candidates, scores = beams.expand(running, rows, opts,
-                                            beams.count(opts, width))
+    local candidates, scores = beams.expand(running, rows, opts, width)
     local live, last = found:take(candidates, width, function(c)
       return c.parent.state.completed
     end)
@@ -80,7 +77,7 @@ return function(session, prompt, opts)
     running = choose(running, live, scores, width)
     if last or found.done then break end
     told = beams.emit(running, found, told, opts)
-    rows = beams.advance(session, running)
+    rows = beams.advance(session, running, nil, rows)
   end
 
   if not found.done then close(found, running, n) end

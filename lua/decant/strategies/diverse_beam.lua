@@ -24,8 +24,8 @@ end
 
 -- One step of a group; returns whether it is the last one of the search.
 local function step(group, rows, opts, width, said)
-  local candidates = beams.expand(group.running, rows, opts,
-    beams.count(opts, width), avoid(said, opts.diversity_penalty or 0.5))
+  local candidates = beams.expand(group.running, rows, opts, width,
+                                  avoid(said, opts.diversity_penalty or 0.5))
   local live, last = group.found:take(candidates, width)
   group.running = beams.become(live)
   return last
@@ -68,7 +68,7 @@ return function(session, prompt, opts)
     local running, found = survey(groups)
     if last or #running == 0 then break end
     told = beams.emit(running, hypotheses.merge(found, 1), told, opts)
-    rows = beams.advance(session, running)
+    rows = beams.advance(session, running, nil, rows)
   end
 
   local _, found = survey(groups)

@@ -68,7 +68,7 @@ return function(session, prompt, opts)
     ids[#ids + 1] = id
     opts.emit(id)
     reason = opts.stop(ids)
-    if not reason then logits, extras = session:feed(id, want) end
+    if not reason then logits, extras = session:feed(id, want, logits) end
   until reason
   return ids, reason
 end

@@ -14,7 +14,7 @@ return function(session, prompt, opts)
     ids[#ids + 1] = id
     opts.emit(id)
     reason = opts.stop(ids)
-    if not reason then logits = session:feed(id) end
+    if not reason then logits = session:feed(id, nil, logits) end
   until reason
   return ids, reason
 end

@@ -58,9 +58,7 @@ local function step(running, ended, rows, opts, width)
   for i, row in ipairs(done) do
     if row.parent then done[i] = ended_row(row, beams.ids_of(row)) end
   end
-  local list = beams.become(live)
-  for i, beam in ipairs(list) do beam.key = live[i].key end
-  return list, done
+  return beams.become(live), done
 end
 
 
@@ -83,7 +81,7 @@ return function(session, prompt, opts)
     for i = told + 1, #first do opts.emit(first[i]) end
     told = #first
     if #running == 0 then break end
-    rows = beams.advance(session, running)
+    rows = beams.advance(session, running, nil, rows)
   end
   local found = {}
   for i = 1, math.min(opts.num_return_sequences or 1, #ended) do
