@@ -166,3 +166,48 @@ describe("closing a model", function()
     assert.equal(before, after)
   end)
 end)
+
+describe("a closed source", function()
+  local function without_collector(body)
+    collectgarbage()
+    collectgarbage "stop"
+    local ok, message = pcall(body)
+    collectgarbage "restart"
+    if not ok then error(message, 0) end
+  end
+
+  it("lives as long as rows read it, takes no new ones, and is let go with " ..
+     "the last", function()
+    local model = assert(core.load(fixtures.gguf("marian", "q8_0")))
+    local source = model:sources(model:encode {ids})[1]
+    without_collector(function()
+      local rows = model:rows(1, source)
+      local expected = core.forward {{rows, {{4}}}} [1][1]:totable()
+      local fork = rows:fork()
+      rows:reset()
+      source:close()
+      assert.error_matches(function() model:rows(1, source) end,
+                           "the source is closed")
+      assert.same(expected, core.forward {{rows, {{4}}}} [1][1]:totable())
+      rows:close()
+      core.forward {{fork, {{5}}}}
+      assert.is_true(core.blocks(model) > 0)
+      fork:close()
+      assert.equal(0, (core.blocks(model)))
+    end)
+    model:close()
+  end)
+
+  it("leaves nothing of a list behind, however long it was", function()
+    local decant = require "decant"
+    local model <close> = assert(decant.load("de-en", {threads = 1}))
+    without_collector(function()
+      local texts = {"eins", "zwei", "drei", "vier", "fünf", "sechs"}
+      model:generate(texts, {batch_size = 2, max_new_tokens = 3})
+      model:session{source = "sieben"}:close()
+      model:score("one", "eins")
+      model:decode({2, 3}, model:encode "acht")
+      assert.equal(0, (core.blocks(model.core)))
+    end)
+  end)
+end)

@@ -104,25 +104,26 @@ function Task:body()
     local source, given = item.source, call.config.session
     local own <close> = not given and session.new(
       model.core:rows(1, source), model.engine, model.config, model) or nil
-    self:release()
     local found, ids = collect(self, state, call.strategy(
       given or own, rest_of(item.prompt, given), opts))
     row.tell_rest(state, found[1])
     for i, result in ipairs(found) do
       review(call, item, source, result, ids[i])
     end
+    self:release()
     self.results = found
   end
 end
 
 
--- The row has its source, or needs none any more.
+-- The row needs its source no more. A session that goes on (a fork that
+-- somebody keeps) still reads it.
 function Task:release()
   local item = self.item
   if self.released then return end
   self.released = true
   item.waiting = item.waiting - 1
-  if item.waiting == 0 then item.source = nil end
+  if item.waiting == 0 and item.source then item.source:close() end
 end
 
 

@@ -96,8 +96,10 @@ function Model:decode(ids, encoder_output, mask)
   check_open(self, "decode")
   check_source(self, "decode", encoder_output, "an encoder output")
   local lists = batch_of(self, ids, {side = "target"})
-  return self.core:decode(lists,
-                          sources_for(self, #lists, encoder_output, mask))
+  local sources = sources_for(self, #lists, encoder_output, mask)
+  local scores = self.core:decode(lists, sources)
+  for _, source in ipairs(sources or {}) do source:close() end
+  return scores
 end
 
 
@@ -126,8 +128,9 @@ function Model:session(options)
     end
     source = self.core:sources(tensor, inputs.masks(mask, 1))[1]
   end
-  return session.new(self.core:rows(rows, source), self.engine, self.config,
-                     self)
+  local core_rows = self.core:rows(rows, source)
+  if source then source:close() end  -- lives as long as the session reads it
+  return session.new(core_rows, self.engine, self.config, self)
 end
 
 

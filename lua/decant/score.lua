@@ -79,6 +79,7 @@ end
 local function score_pair(model, pair)
   local timeline <close> = session.new(model.core:rows(1, pair.source),
                                        model.engine, model.config, model)
+  if pair.source then pair.source:close() end
   local fed, want, before = pair.fed, {every = true}, pair.first - 1
   if #pair.wanted == 0 then return end
   if before > 0 then timeline:feed(table.move(fed, 1, before, 1, {})) end

@@ -118,10 +118,14 @@ function Core:encode(lists, masks)
 end
 
 -- A source is the list of its ids where the mask lets them count.
+local Source = {}
+Source.__index = Source
+function Source.close() end
+
 function Core:sources(output, masks)
   local sources = {}
   for i, rows in ipairs(output:totable()) do
-    sources[i] = {}
+    sources[i] = setmetatable({}, Source)
     for j, row in ipairs(rows) do
       if not masks or masks[i][j] == 1 then
         table.insert(sources[i], math.tointeger(row[1]))

@@ -267,9 +267,8 @@ static void find_timelines (lua_State *L, pass *p) {
     luaL_argcheck(L, rows->request == place->request, 1,
                   "the same rows are in two requests");
     p->feeds[i].timeline = &rows->timelines[place->row];
-    if (rows->source == NULL) continue;
-    luaL_argcheck(L, rows->source->model != NULL, 1, "a source is closed");
-    p->feeds[i].source = &rows->source->timeline;
+    if (rows->source != NULL)
+      p->feeds[i].source = &rows->source->timeline;
   }
 }
 

@@ -168,7 +168,7 @@ int dc_model_hparams (lua_State *L) {
   lua_settop(L, 1);
   dc_lua_rows *hold = dc_new_rows(L);
   dc_model *m = dc_check_open_model(L, 1);
-  dc_rows_open(hold, m);
+  dc_rows_open(hold, m, NULL);
   lua_newtable(L);
   lua_pushstring(L, dc_gguf_path(m->file));
   lua_setfield(L, -2, "path");

@@ -57,7 +57,7 @@ dc_model *dc_check_seq2seq (lua_State *L, int arg) {
 /* Rows that hold the model at argument 1 to the end of a call. */
 static dc_lua_rows *hold_model (lua_State *L) {
   dc_lua_rows *hold = dc_new_rows(L);
-  dc_rows_open(hold, dc_check_model(L, 1));
+  dc_rows_open(hold, dc_check_model(L, 1), NULL);
   return hold;
 }
 

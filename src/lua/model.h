@@ -28,10 +28,13 @@ typedef struct dc_lua_ids {
 dc_lua_ids *dc_check_id_lists (lua_State *L, int arg, size_t vocab,
                                size_t *count);
 
-/* The encoder's output as the decoder reads it; immutable. */
+/* The encoder's output as the decoder reads it; immutable. Once closed it takes
+   no new readers, and is let go with the last one. */
 typedef struct dc_lua_source {
-  dc_model *model;  /* holds a reference; NULL when closed */
+  dc_model *model;  /* holds a reference; NULL when let go */
   dc_timeline timeline;
+  size_t readers;   /* open rows that read it */
+  bool closed;
 } dc_lua_source;
 
 /* Timelines that go on together (the rows of a session). */
@@ -45,12 +48,12 @@ typedef struct dc_lua_rows {
   size_t request;  /* forward.c: the last one that they were found in */
 } dc_lua_rows;
 
-/* Pushes a closed source or closed rows; dc_rows_open makes them rows of m,
-   none as yet. Open rows keep their model: where a C function allocates while
-   it works on a model, such rows hold it. */
+/* Pushes a source or rows without a model; dc_rows_open makes them rows of m,
+   none as yet, that read `source` (NULL: none). Open rows keep their model:
+   where a C function allocates while it works on a model, such rows hold it. */
 dc_lua_source *dc_new_source (lua_State *L);
 dc_lua_rows *dc_new_rows (lua_State *L);
-void dc_rows_open (dc_lua_rows *rows, dc_model *m);
+void dc_rows_open (dc_lua_rows *rows, dc_model *m, dc_lua_source *source);
 
 /* Lets go of timelines and model; closed rows may be closed again. */
 void dc_rows_close (dc_lua_rows *rows);

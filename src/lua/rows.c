@@ -42,18 +42,24 @@ dc_lua_source *dc_check_source (lua_State *L, int index, int arg,
   if (s == NULL)
     luaL_argerror(L, arg, lua_pushfstring(L, "a source expected, got %s",
                                           luaL_typename(L, index)));
+  luaL_argcheck(L, !s->closed, arg, "the source is closed");
   luaL_argcheck(L, s->model == m, arg, "the source is of another model");
   return s;
 }
 
 
-static int source_gc (lua_State *L) {
+static void let_go_unread (dc_lua_source *s) {
+  if (!s->closed || s->readers > 0 || s->model == NULL) return;
+  dc_timeline_clear(&s->timeline, &s->model->pool);
+  dc_model_release(s->model);
+  s->model = NULL;
+}
+
+
+static int source_close (lua_State *L) {
   dc_lua_source *s = luaL_checkudata(L, 1, DC_LUA_SOURCE);
-  if (s->model != NULL) {
-    dc_timeline_clear(&s->timeline, &s->model->pool);
-    dc_model_release(s->model);
-    s->model = NULL;
-  }
+  s->closed = true;
+  let_go_unread(s);
   return 0;
 }
 
@@ -75,9 +81,11 @@ dc_lua_rows *dc_new_rows (lua_State *L) {
 }
 
 
-void dc_rows_open (dc_lua_rows *rows, dc_model *m) {
+void dc_rows_open (dc_lua_rows *rows, dc_model *m, dc_lua_source *source) {
   rows->model = m;
+  rows->source = source;
   m->refs++;
+  if (source != NULL) source->readers++;
 }
 
 
@@ -108,6 +116,11 @@ bool dc_rows_resize (dc_lua_rows *rows, size_t n) {
 void dc_rows_close (dc_lua_rows *rows) {
   if (rows->model == NULL) return;
   clear_rows(rows);
+  if (rows->source != NULL) {
+    rows->source->readers--;
+    let_go_unread(rows->source);
+    rows->source = NULL;
+  }
   dc_model_release(rows->model);
   rows->model = NULL;
 }
@@ -131,11 +144,12 @@ int dc_model_rows (lua_State *L) {
   lua_Integer n = dc_check_range(L, 2, 1, MAX_ROWS);
   dc_lua_rows *rows = dc_new_rows(L);
   dc_model *m = dc_check_model(L, 1);
+  dc_lua_source *source = NULL;
   if (!m->hp.arch->causal)
-    rows->source = dc_check_source(L, 3, 3, m);
+    source = dc_check_source(L, 3, 3, m);
   else
     luaL_argcheck(L, lua_isnil(L, 3), 3, "a causal model reads no source");
-  dc_rows_open(rows, m);
+  dc_rows_open(rows, m, source);
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, -2, 1);
   if (!dc_rows_resize(rows, (size_t)n))
@@ -236,8 +250,7 @@ static int rows_fork (lua_State *L) {
   lua_settop(L, 1);
   dc_lua_rows *copy = dc_new_rows(L);
   dc_lua_rows *rows = dc_check_rows(L, 1);
-  dc_rows_open(copy, rows->model);
-  copy->source = rows->source;
+  dc_rows_open(copy, rows->model, rows->source);
   lua_getiuservalue(L, 1, 1);
   lua_setiuservalue(L, -2, 1);
   if (!dc_rows_resize(copy, rows->n) ||
@@ -271,11 +284,11 @@ static int blocks (lua_State *L) {
 
 void dc_open_rows (lua_State *L) {
   static const luaL_Reg source_methods[] = {
-    {"length", source_length}, {"close", source_gc}, {NULL, NULL}
+    {"length", source_length}, {"close", source_close}, {NULL, NULL}
   };
   static const luaL_Reg source_meta[] = {
-    {"__gc", source_gc}, {"__close", source_gc}, {"__len", source_length},
-    {NULL, NULL}
+    {"__gc", source_close}, {"__close", source_close},
+    {"__len", source_length}, {NULL, NULL}
   };
   static const luaL_Reg methods[] = {
     {"length", rows_length}, {"reorder", rows_reorder},

@@ -14,10 +14,7 @@ int dc_rows_save (lua_State *L) {
   dc_lua_rows *rows = dc_check_rows(L, 1);
   const char *path = dc_check_path(L, 2);
   dc_saved saved = {.rows = rows->timelines, .n = rows->n};
-  if (rows->source != NULL) {
-    luaL_argcheck(L, rows->source->model != NULL, 1, "the source is closed");
-    saved.source = rows->source->timeline;
-  }
+  if (rows->source != NULL) saved.source = rows->source->timeline;
   if (!dc_saved_write(&saved, rows->model, path, &err))
     return dc_push_failure(L, &err);
   lua_pushboolean(L, 1);
@@ -35,15 +32,15 @@ int dc_model_restore (lua_State *L) {
   dc_model *m = dc_check_model(L, 1);
   size_t before = dc_pool_bytes(&m->pool);
   if (!dc_saved_read(&saved, m, path, &err)) return dc_push_failure(L, &err);
-  dc_rows_open(rows, m);
-  rows->timelines = saved.rows;
-  rows->n = saved.n;
   if (!m->hp.arch->causal) {
     source->timeline = saved.source;
     source->model = m;
+    source->closed = true;  /* nobody else reads it */
     m->refs++;
-    rows->source = source;
   }
+  dc_rows_open(rows, m, m->hp.arch->causal ? NULL : source);
+  rows->timelines = saved.rows;
+  rows->n = saved.n;
   dc_report_memory(L, dc_pool_bytes(&m->pool) - before);
   return 1;
 }
