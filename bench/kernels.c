@@ -48,7 +48,7 @@ typedef struct product {
   size_t rows, n, row_bytes, cols;
   uint8_t *w;
   float *x, *out;
-  dc_q8_row *q8;
+  dc_q8_inputs *q8;
   dc_q8_panel *packed;  /* NULL: as in the file */
 } product;
 
@@ -105,7 +105,7 @@ static void measure (dc_type type, bool pack, size_t rows, size_t n) {
   p.w = room(rows * p.row_bytes);
   p.x = noise(most * n);
   p.out = room(most * rows * sizeof *p.out);
-  p.q8 = room(most * sizeof *p.q8);
+  p.q8 = room(most * (n / DC_Q8_BLOCK) * sizeof *p.q8);
   for (size_t r = 0; r < rows; r++)
     dc_quantize_row(type, p.w + r * p.row_bytes, p.x + r % most * n, n);
   if (pack) {
@@ -114,12 +114,8 @@ static void measure (dc_type type, bool pack, size_t rows, size_t n) {
     p.packed = room(panels * sizeof *p.packed);
     dc_q8_pack(p.packed, p.w, p.row_bytes, rows, n);
   }
-  for (size_t c = 0; c < most; c++) {
-    p.q8[c].q = room(n);
-    p.q8[c].scale = room(n / 32 * sizeof(float));
-    p.q8[c].sum = room(n / 16 * sizeof(int32_t));
-    dc_kernels_get()->quantize_q8(p.q8[c], p.x + c * n, n);
-  }
+  for (size_t c = 0; c < most; c++)
+    dc_kernels_get()->quantize_q8(p.q8 + c * (n / DC_Q8_BLOCK), p.x + c * n, n);
   printf("| %s%s | %zu x %zu |", dc_type_of(type)->name,
          pack ? ", packed" : "", rows, n);
   for (size_t i = 0; i < N_COLUMNS; i++) {
@@ -128,8 +124,6 @@ static void measure (dc_type type, bool pack, size_t rows, size_t n) {
     fflush(stdout);
   }
   printf("\n");
-  for (size_t c = 0; c < most; c++)
-    free(p.q8[c].q), free(p.q8[c].scale), free(p.q8[c].sum);
   free(p.packed), free(p.w), free(p.x), free(p.out), free(p.q8);
 }
 

@@ -95,16 +95,11 @@ static void compare_rows (const dc_kernels *scalar, const dc_kernels *k) {
 
 
 /* The first columns of a, as k quantises them. */
-static const dc_q8_row *quantised (const dc_kernels *k, size_t cols,
-                                   size_t n) {
-  static int8_t q[MAX_COLS][MAX_N];
-  static float scale[MAX_COLS][MAX_N / DC_Q8_BLOCK + 1];
-  static int32_t sum[MAX_COLS][MAX_N / 16 + 1];
-  static dc_q8_row x[MAX_COLS];
-  for (size_t c = 0; c < cols; c++) {
-    x[c] = (dc_q8_row){q[c], scale[c], sum[c]};
-    k->quantize_q8(x[c], a + c * n, n);
-  }
+static const dc_q8_inputs *quantised (const dc_kernels *k, size_t cols,
+                                      size_t n) {
+  static dc_q8_inputs x[MAX_COLS * MAX_N / DC_Q8_BLOCK];
+  for (size_t c = 0; c < cols; c++)
+    k->quantize_q8(x + c * (n / DC_Q8_BLOCK), a + c * n, n);
   return x;
 }
 

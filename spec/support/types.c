@@ -239,10 +239,7 @@ static weight weight_at (dc_type type, const uint8_t *b, int i) {
 static uint8_t matrix[MAX_ROWS * MAX_N * 2];
 static float x[MAX_COLS][MAX_N];
 static float got[MAX_COLS * MAX_ROWS], expected[MAX_COLS * MAX_ROWS];
-static int8_t q[MAX_COLS][MAX_N];
-static float scale[MAX_COLS][MAX_N / 32];
-static int32_t sum[MAX_COLS][MAX_N / 16];
-static dc_q8_row columns[MAX_COLS];
+static dc_q8_inputs columns[MAX_COLS * MAX_N / DC_Q8_BLOCK];
 
 typedef struct product {
   const kind *kind;
@@ -256,20 +253,22 @@ static const uint8_t *block_of (const product *p, size_t row, size_t i) {
 }
 
 
-static float plain_dot (const product *p, size_t row, const dc_q8_row *col) {
+static float plain_dot (const product *p, size_t row,
+                        const dc_q8_inputs *col) {
   float acc = 0.0f;
   for (size_t i = 0; i < p->n;) {
     size_t at = i % p->info->block, first = i;
     weight w = weight_at(p->kind->type, block_of(p, row, i), (int)at);
     int products = 0, numbers = 0;
     for (; i < first + (size_t)w.group; i++) {
-      products += col->q[i] * weight_at(p->kind->type, block_of(p, row, first),
+      int q = col[i / 32].q[i % 32];
+      products += q * weight_at(p->kind->type, block_of(p, row, first),
                                         (int)(at + i - first)).code;
-      numbers += col->q[i];
+      numbers += q;
     }
-    acc = fmaf((float)products, w.scale * col->scale[first / 32], acc);
+    acc = fmaf((float)products, w.scale * col[first / 32].scale, acc);
     if (w.has_min)
-      acc = fmaf(w.min, col->scale[first / 32] * (float)numbers, acc);
+      acc = fmaf(w.min, col[first / 32].scale * (float)numbers, acc);
   }
   return acc;
 }
@@ -278,12 +277,12 @@ static float plain_dot (const product *p, size_t row, const dc_q8_row *col) {
 static void plain_product (const product *p) {
   for (size_t c = 0; c < p->cols; c++)
     for (size_t r = 0; r < p->rows; r++)
-      expected[c * MAX_ROWS + r] = plain_dot(p, r, &columns[c]);
+      expected[c * MAX_ROWS + r] = plain_dot(p, r, columns + c * (p->n / 32));
 }
 
 
 static void multiply (const dc_kernels *k, const product *p,
-                      const dc_q8_row *cols, size_t n_cols) {
+                      const dc_q8_inputs *cols, size_t n_cols) {
   memset(got, 0xff, sizeof got);
   k->matmul_blocks(p->kind->type, got, MAX_ROWS, matrix, p->row_bytes, p->rows,
                    cols, n_cols, p->n);
@@ -321,10 +320,8 @@ static product random_product (const kind *k) {
 
 
 static void quantize_columns (const dc_kernels *k, const product *p) {
-  for (size_t c = 0; c < p->cols; c++) {
-    columns[c] = (dc_q8_row){q[c], scale[c], sum[c]};
-    k->quantize_q8(columns[c], x[c], p->n);
-  }
+  for (size_t c = 0; c < p->cols; c++)
+    k->quantize_q8(columns + c * (p->n / DC_Q8_BLOCK), x[c], p->n);
 }
 
 
@@ -336,10 +333,11 @@ static bool near_floats (const product *p) {
   for (size_t r = 0; r < p->rows; r++) {
     dc_dequantize_row(p->kind->type, w, matrix + r * p->row_bytes, p->n);
     for (size_t c = 0; c < p->cols; c++) {
+      const dc_q8_inputs *column = columns + c * (p->n / DC_Q8_BLOCK);
       double exact = 0, may = 0;
       for (size_t i = 0; i < p->n; i++) {
         exact += (double)w[i] * x[c][i];
-        may += fabs(w[i]) * (0.5 * scale[c][i / 32] * 1.001
+        may += fabs(w[i]) * (0.5 * column[i / 32].scale * 1.001
                              + 1e-5 * fabs(x[c][i]));
       }
       ok &= fabs(exact - got[c * MAX_ROWS + r]) <= may;
@@ -366,7 +364,7 @@ static void check_products (const dc_kernels *k, const kind *kind) {
     exact &= same_columns(&p);
     near &= near_floats(&p);
     for (size_t c = 0; c < p.cols; c++) {
-      multiply(k, &p, &columns[c], 1);
+      multiply(k, &p, columns + c * (p.n / DC_Q8_BLOCK), 1);
       alone &= same(expected + c * MAX_ROWS, got, p.rows);
     }
   }

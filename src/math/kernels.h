@@ -22,13 +22,14 @@
 #include "math/panels.h"
 #include "math/types.h"
 
-/* A row of activations in blocks of 32: x = scale * q. Kept apart so that
-   the integer part is contiguous. */
-typedef struct dc_q8_row {
-  int8_t *q;     /* [n] */
-  float *scale;  /* [n / 32] */
-  int32_t *sum;  /* [n / 16]: of 16 numbers q each */
-} dc_q8_row;
+/* Activations in blocks of 32: x = scale * q. A row of n are n / 32 of them,
+   and where there are several rows, they lie behind each other. */
+typedef struct dc_q8_inputs {
+  int8_t q[DC_Q8_BLOCK];
+  float scale;
+  int32_t sum[2];  /* of 16 numbers q each */
+  int32_t start;   /* -128 times the sum of all: see v_dot_start */
+} dc_q8_inputs;
 
 /* The keys and values of one head, in tiles of 16 positions each. */
 typedef struct dc_attention_span {
@@ -104,23 +105,23 @@ typedef struct dc_kernels {
   /* Quantised: per block of 32 the exact integer sum s, then
      acc = fma(s, scale_w * scale_x, acc), blocks ascending, one chain. */
   void (*matmul_q8_0) (float *out, size_t ld_out, const void *w,
-                       size_t row_bytes, size_t rows, const dc_q8_row *x,
+                       size_t row_bytes, size_t rows, const dc_q8_inputs *x,
                        size_t cols, size_t n);
   /* The same bits from a copy of the weights in panels. */
   void (*matmul_q8_packed) (float *out, size_t ld_out, const dc_q8_panel *w,
-                            size_t rows, const dc_q8_row *x, size_t cols,
+                            size_t rows, const dc_q8_inputs *x, size_t cols,
                             size_t n);
 
   /* The same for weights of any quantised type; the order of a sum, which for
      Q8_0 is the one above: kernels_blocks.h. */
   void (*matmul_blocks) (dc_type type, float *out, size_t ld_out,
                          const void *w, size_t row_bytes, size_t rows,
-                         const dc_q8_row *x, size_t cols, size_t n);
+                         const dc_q8_inputs *x, size_t cols, size_t n);
 
   /* Activations to blocks of 32: scale = max |x| / 127, q = x / scale to the
      nearest, ties to even. n is a multiple of 32. Blocks below 1e-30 become
      zeros, blocks with a NaN or an infinity give NaN in every product. */
-  void (*quantize_q8) (dc_q8_row out, const float *x, size_t n);
+  void (*quantize_q8) (dc_q8_inputs *out, const float *x, size_t n);
 
   /* For each query, out is the mean of the values by the softmax of its
      scores; zeros if these are all -INFINITY. Each as if it were alone. See

@@ -23,22 +23,23 @@ typedef struct traits {
 } traits;
 
 
-/* The sum of q_x over group h of block b. */
-INLINE int32_t sum_of_group (const dc_q8_row *x, size_t b, int h, traits t) {
-  return t.group == 16 ? x->sum[2 * b + (size_t)h] : sum_of_block(x, b);
+/* The sum of q_x over group h. */
+INLINE int32_t sum_of_group (const dc_q8_inputs *x, int h, traits t) {
+  return t.group == 16 ? x->sum[h] : x->sum[0] + x->sum[1];
 }
 
 
 /* The sums of (code - zero) * q_x over group h, for `cols` columns. */
-INLINE void sum_products (vi *sum, const dc_panel *p, const dc_q8_row *x,
-                          int cols, size_t b, int h, int zero, traits t) {
+INLINE void sum_products (vi *sum, const dc_panel *p, const dc_q8_inputs *x,
+                          size_t ld_x, int cols, int h, int zero, traits t) {
   for (int c = 0; c < cols; c++) {
-    int32_t of_x = sum_of_group(&x[c], b, h, t);
-    sum[c] = t.is_signed ? v_dot_start(of_x) : v_all(-zero * of_x);
+    const dc_q8_inputs *column = x + (size_t)c * ld_x;
+    sum[c] = t.is_signed ? v_dot_start(column->start)
+                         : v_all(-zero * sum_of_group(column, h, t));
   }
   for (int g = 4 * h; g < 4 * h + t.group / 4; g += 2)
     for (int c = 0; c < cols; c++) {
-      const int8_t *q = x[c].q + 32 * b + 4 * g;
+      const int8_t *q = x[(size_t)c * ld_x].q + 4 * g;
       if (t.is_signed) {
         sum[c] = v_dot4(sum[c], v_weights((const int8_t *)p->q[g]), q);
         sum[c] = v_dot4(sum[c], v_weights((const int8_t *)p->q[g + 1]), q + 4);
@@ -48,19 +49,20 @@ INLINE void sum_products (vi *sum, const dc_panel *p, const dc_q8_row *x,
 }
 
 
-INLINE void one_panel (vf *acc, const dc_panel *p, const dc_q8_row *x, int cols,
-                       size_t b, int zero, traits t) {
+INLINE void one_panel (vf *acc, const dc_panel *p, const dc_q8_inputs *x,
+                       size_t ld_x, int cols, int zero, traits t) {
   for (int h = 0; h < 32 / t.group; h++) {
     vi sum[4];
-    sum_products(sum, p, x, cols, b, h, zero, t);
+    sum_products(sum, p, x, ld_x, cols, h, zero, t);
     vf scale = v_load(p->scale[h]);
     vf min = t.has_min ? v_load(p->min[h]) : v_set1(0.0f);
     for (int c = 0; c < cols; c++) {
-      float scale_x = x[c].scale[b];
-      acc[c] = v_fma(v_float(sum[c]), v_mul(scale, v_set1(scale_x)), acc[c]);
+      const dc_q8_inputs *column = x + (size_t)c * ld_x;
+      vf both = v_mul(scale, v_set1(column->scale));
+      acc[c] = v_fma(v_float(sum[c]), both, acc[c]);
       if (t.has_min) {
-        float of_x = (float)sum_of_group(&x[c], b, h, t);
-        acc[c] = v_fma(min, v_set1(scale_x * of_x), acc[c]);
+        float of_x = (float)sum_of_group(column, h, t);
+        acc[c] = v_fma(min, v_set1(column->scale * of_x), acc[c]);
       }
     }
   }
@@ -77,29 +79,29 @@ typedef struct strip {
 
 
 INLINE void strip_columns (float *out, size_t ld_out, const strip *s,
-                           const dc_q8_row *x, int cols, traits t) {
+                           const dc_q8_inputs *x, size_t ld_x, int cols,
+                           traits t) {
   vf acc[4];
   for (int c = 0; c < cols; c++)
     acc[c] = unfinished(out + (size_t)c * ld_out, s->b, s->rows);
   for (size_t i = 0; i < s->n; i++)
-    one_panel(acc, &s->panels[i], x, cols, s->b + i, s->zero, t);
+    one_panel(acc, &s->panels[i], x + s->b + i, ld_x, cols, s->zero, t);
   for (int c = 0; c < cols; c++)
     store_lanes(out + (size_t)c * ld_out, acc[c], s->rows);
 }
 
 
 typedef void strip_kernel (float *out, size_t ld_out, const strip *s,
-                           const dc_q8_row *x, size_t cols);
+                           const dc_q8_inputs *x, size_t ld_x, size_t cols);
 
 #define STRIP(name, ...)                                                      \
   static void name (float *out, size_t ld_out, const strip *s,                \
-                    const dc_q8_row *x, size_t cols) {                        \
+                    const dc_q8_inputs *x, size_t ld_x, size_t cols) {        \
     const traits t = {__VA_ARGS__};                                           \
-    size_t c = 0;                                                             \
-    for (; c + 4 <= cols; c += 4)                                             \
-      strip_columns(out + c * ld_out, ld_out, s, x + c, 4, t);                \
-    for (; c < cols; c++)                                                     \
-      strip_columns(out + c * ld_out, ld_out, s, x + c, 1, t);                \
+    for (; cols >= 4; cols -= 4, x += 4 * ld_x, out += 4 * ld_out)            \
+      strip_columns(out, ld_out, s, x, ld_x, 4, t);                           \
+    for (; cols > 0; cols--, x += ld_x, out += ld_out)                        \
+      strip_columns(out, ld_out, s, x, ld_x, 1, t);                           \
   }
 
 STRIP(strip_plain, 32, false, false)
@@ -119,7 +121,7 @@ static strip_kernel *strip_kernel_of (const dc_format *f) {
 /* 16 rows; where there are fewer, the last is repeated. */
 static void sixteen_rows (const dc_format *f, float *out, size_t ld_out,
                           const uint8_t *w, size_t row_bytes, size_t rows,
-                          const dc_q8_row *x, size_t cols, size_t n) {
+                          const dc_q8_inputs *x, size_t cols, size_t n) {
   strip_kernel *multiply = strip_kernel_of(f);
   dc_panel panels[DC_MAX_PANELS];
   const uint8_t *block[DC_LANES];
@@ -135,14 +137,14 @@ static void sixteen_rows (const dc_format *f, float *out, size_t ld_out,
       EACH_ROW block[r] += f->bytes;
       next += step;
     }
-    multiply(out, ld_out, &s, x, cols);
+    multiply(out, ld_out, &s, x, n / DC_Q8_BLOCK, cols);
   }
 }
 
 
 static void matmul_blocks (dc_type type, float *out, size_t ld_out,
                            const void *w, size_t row_bytes, size_t rows,
-                           const dc_q8_row *x, size_t cols, size_t n) {
+                           const dc_q8_inputs *x, size_t cols, size_t n) {
   const dc_format *f = dc_format_of(type);
   for (size_t r = 0; r < rows; r += DC_LANES)
     sixteen_rows(f, out + r, ld_out, (const uint8_t *)w + r * row_bytes,

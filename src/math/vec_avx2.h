@@ -10,6 +10,7 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4
+#define Q8_STRIPS 1
 #define Q8_COLS 4
 
 typedef struct vf { __m256 lo, hi; } vf;
@@ -150,6 +151,15 @@ static inline void v_store_i8 (int8_t *p, vf a) {
                                    _mm256_extracti128_si256(words, 1)));
 }
 
+/* psadbw sums bytes without a sign: 128 is added to each, and taken off. */
+static inline int32_t v_sum_i8 (const int8_t *p) {
+  __m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p),
+                            _mm_set1_epi8(-128));
+  __m128i halves = _mm_sad_epu8(x, _mm_setzero_si128());
+  return _mm_cvtsi128_si32(_mm_add_epi32(
+    halves, _mm_unpackhi_epi64(halves, halves))) - 16 * 128;
+}
+
 /* Rows r and r + 4 in the two halves. */
 static inline __m256i two_rows (const uint8_t *const *row, size_t at, int r) {
   return _mm256_inserti128_si256(
@@ -207,8 +217,8 @@ static inline vw v_weights (const int8_t *q) {
   return (vw){{lo, hi}, {_mm256_abs_epi8(lo), _mm256_abs_epi8(hi)}};
 }
 
-static inline vi v_dot_start (int32_t sum) {
-  (void)sum;
+static inline vi v_dot_start (int32_t start) {
+  (void)start;
   return (vi){_mm256_setzero_si256(), _mm256_setzero_si256()};
 }
 
@@ -308,9 +318,9 @@ static inline __m256i dot_q8_8 (const uint8_t *w, size_t stride, __m256i x) {
 }
 
 static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
-                           int32_t sum) {
+                           int32_t start) {
   __m256i all = _mm256_loadu_si256((const __m256i *)x);
-  (void)sum;
+  (void)start;
   return (vi){dot_q8_8(w, stride, all),
               dot_q8_8(w + 8 * stride, stride, all)};
 }

@@ -15,7 +15,8 @@
 #define TILE_ROWS 4
 #define TILE_COLS 4
 #define WIDE_ROWS 8
-#define Q8_COLS 8
+#define Q8_STRIPS 2
+#define Q8_COLS 6
 
 typedef __m512 vf;
 
@@ -113,6 +114,15 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
 
+/* psadbw sums bytes without a sign: 128 is added to each, and taken off. */
+static inline int32_t v_sum_i8 (const int8_t *p) {
+  __m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p),
+                            _mm_set1_epi8(-128));
+  __m128i halves = _mm_sad_epu8(x, _mm_setzero_si128());
+  return _mm_cvtsi128_si32(_mm_add_epi32(
+    halves, _mm_unpackhi_epi64(halves, halves))) - 16 * 128;
+}
+
 /* Rows r, r + 4, r + 8 and r + 12 in the four parts. */
 static inline __m512i four_rows (const uint8_t *const *row, size_t at, int r) {
   __m512i all = _mm512_castsi128_si512(
@@ -176,8 +186,8 @@ static inline vw weights_of (__m512i q) {
   return _mm512_xor_si512(q, _mm512_set1_epi8(-128));
 }
 
-static inline vi v_dot_start (int32_t sum) {
-  return _mm512_set1_epi32(-128 * sum);
+static inline vi v_dot_start (int32_t start) {
+  return _mm512_set1_epi32(start);
 }
 
 static inline vi dot4 (vi sum, vw w, __m512i x) {
@@ -199,8 +209,8 @@ static inline vw weights_of (__m512i q) {
   return (vw){_mm512_abs_epi8(q), _mm512_movepi8_mask(q)};
 }
 
-static inline vi v_dot_start (int32_t sum) {
-  (void)sum;
+static inline vi v_dot_start (int32_t start) {
+  (void)start;
   return _mm512_setzero_si512();
 }
 
@@ -310,12 +320,12 @@ static inline __m512i products8 (const uint8_t *w, size_t stride, __m512i x) {
 }
 
 static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
-                           int32_t sum) {
+                           int32_t start) {
   __m512i twice = _mm512_broadcast_i64x4(
     _mm256_loadu_si256((const __m256i *)x));
   __m512i a = products8(w, stride, twice);
   __m512i b = products8(w + 8 * stride, stride, twice);
   __m512i r = _mm512_add_epi32(_mm512_shuffle_i64x2(a, b, 0x88),
                                _mm512_shuffle_i64x2(a, b, 0xdd));
-  return _mm512_add_epi32(r, v_dot_start(sum));
+  return _mm512_add_epi32(r, v_dot_start(start));
 }

@@ -10,6 +10,7 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4
+#define Q8_STRIPS 1
 #define Q8_COLS 2
 
 typedef struct vf { float32x4_t part[4]; } vf;
@@ -152,6 +153,10 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   for (int l = 0; l < 16; l++) p[l] = (int8_t)lane[l];
 }
 
+static inline int32_t v_sum_i8 (const int8_t *p) {
+  return vaddlvq_s8(vld1q_s8(p));
+}
+
 static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
                            size_t at) {
   for (int r = 0; r < 16; r++)
@@ -181,8 +186,8 @@ static inline vw v_weights (const int8_t *q) {
   return r;
 }
 
-static inline vi v_dot_start (int32_t sum) {
-  (void)sum;
+static inline vi v_dot_start (int32_t start) {
+  (void)start;
   vi r;
   EACH_PART r.part[i] = vdupq_n_s32(0);
   return r;
@@ -236,10 +241,10 @@ static inline int32_t dot_q8_1 (const int8_t *q, const int8_t *x) {
 }
 
 static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
-                           int32_t sum) {
+                           int32_t start) {
   int32_t lane[16];
   vi r;
-  (void)sum;
+  (void)start;
   for (size_t l = 0; l < 16; l++)
     lane[l] = dot_q8_1((const int8_t *)(w + l * stride + 2), x);
   EACH_PART r.part[i] = vld1q_s32(lane + 4 * i);

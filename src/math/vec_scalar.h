@@ -18,7 +18,8 @@
 #define TILE_ROWS 2
 #define TILE_COLS 2
 #define WIDE_ROWS 4  /* with one column */
-#define Q8_COLS 2    /* columns at once of 16 quantised rows */
+#define Q8_STRIPS 1  /* of 16 quantised rows at once, */
+#define Q8_COLS 2    /* against so many columns, at most 6 */
 
 typedef struct vf { float lane[16]; } vf;
 
@@ -175,6 +176,12 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   EACH_LANE p[l] = (int8_t)a.lane[l];
 }
 
+static inline int32_t v_sum_i8 (const int8_t *p) {
+  int32_t sum = 0;
+  EACH_LANE sum += p[l];
+  return sum;
+}
+
 /* The 16 bytes at row[r] + at as words: out[k][r] is the k-th of row r. */
 static inline void v_turn (uint32_t (*out)[16], const uint8_t *const *row,
                            size_t at) {
@@ -206,11 +213,11 @@ static inline vw v_weights (const int8_t *q) {
   return r;
 }
 
-/* The lanes to which v_dot4 adds the products with inputs x that have the
-   given sum; then they hold the sum of products. (Where the instruction wants
-   weights without a sign, they start with what is to be taken off.) */
-static inline vi v_dot_start (int32_t sum) {
-  (void)sum;
+/* The lanes to which v_dot4 adds products; then they hold the sum of products.
+   (Where the instruction wants weights without a sign, w + 128, they start with
+   what is to be taken off: `start`, -128 times the sum of all inputs.) */
+static inline vi v_dot_start (int32_t start) {
+  (void)start;
   return (vi){{0}};
 }
 
@@ -248,12 +255,12 @@ static inline void v_unpack_q8 (int8_t (*q)[16][4], const uint8_t *w,
     memcpy(q[g][l], w + (size_t)l * stride + 2 + 4 * g, 4);
 }
 
-/* Lane r: the exact sum of the 32 products of x, whose sum is given, and of
+/* Lane r: the exact sum of the 32 products of x, whose `start` is given, and of
    the block of Q8_0 at w + r * stride. */
 static inline vi v_dot_q8 (const uint8_t *w, size_t stride, const int8_t *x,
-                           int32_t sum) {
+                           int32_t start) {
   vi r = {{0}};
-  (void)sum;
+  (void)start;
   EACH_LANE {
     const int8_t *q = (const int8_t *)(w + (size_t)l * stride + 2);
     for (int i = 0; i < DC_Q8_BLOCK; i++) r.lane[l] += q[i] * x[i];

@@ -10,7 +10,7 @@
 
 #include "base/threads.h"
 
-#define STORE_WORK 8.0  /* of a value, in multiply-adds */
+#define STORE_WORK 16.0  /* of a value, in multiply-adds */
 
 
 void dc_project (dc_batch *b, const dc_attention *a, bool keys_and_values) {
@@ -104,6 +104,35 @@ void dc_append (dc_batch *b, const dc_layer *layer) {
   appending c = {b, layer};
   double values = (double)(b->n * (b->pool->d_keys + b->pool->d_values));
   dc_parallel_for(b->n, STORE_WORK * values, b->threads, append_some, &c);
+}
+
+
+typedef struct storing {
+  const dc_pool *pool;
+  const dc_timeline *timeline;
+  const dc_layer *layer;
+  size_t at;
+  const float *k, *v;
+} storing;
+
+
+static void store_some (void *context, size_t begin, size_t end, int thread) {
+  const storing *c = context;
+  (void)thread;
+  for (size_t i = begin; i < end; i++)
+    dc_track_store(c->pool, &c->timeline->tracks[c->layer->reach], c->at + i,
+                   c->layer->slot, c->k + i * c->pool->d_keys,
+                   c->v + i * c->pool->d_values);
+}
+
+
+void dc_store (const dc_batch *b, const dc_pool *pool,
+               const dc_timeline *timeline, const dc_layer *layer, size_t at,
+               size_t row, size_t n) {
+  storing c = {pool, timeline, layer, at, b->k + row * pool->d_keys,
+               b->v + row * pool->d_values};
+  double values = (double)(n * (pool->d_keys + pool->d_values));
+  dc_parallel_for(n, STORE_WORK * values, b->threads, store_some, &c);
 }
 
 

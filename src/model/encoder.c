@@ -67,14 +67,8 @@ static void start_batch (dc_model *m, const dc_sequence *sequences,
 static void store_keys_and_values (dc_batch *b, const dc_layer *layer,
                                    const tiles *t,
                                    const dc_sequence *sequences) {
-  const float *k = b->k, *v = b->v;
-  for (size_t i = 0; i < t->count; i++)
-    for (size_t j = 0; j < sequences[i].n; j++) {
-      dc_track_store(&t->pool, &t->timelines[i].tracks[layer->reach], j,
-                     layer->slot, k, v);
-      k += t->pool.d_keys;
-      v += t->pool.d_values;
-    }
+  for (size_t i = 0, row = 0; i < t->count; row += sequences[i++].n)
+    dc_store(b, &t->pool, &t->timelines[i], layer, 0, row, sequences[i].n);
 }
 
 
@@ -152,10 +146,7 @@ static void read_source (dc_model *m, dc_timeline *source,
   float *const out[] = {b->k, b->v};
   dc_linear_apply_all(w, out, 2, rows + at * m->hp.d_model, n, &b->scratch,
                       b->threads);
-  for (size_t j = 0; j < n; j++)
-    dc_track_store(&m->pool, &source->tracks[layer->reach], at + j,
-                   layer->slot, b->k + j * m->pool.d_keys,
-                   b->v + j * m->pool.d_values);
+  dc_store(b, &m->pool, source, layer, at, 0, n);
 }
 
 

@@ -95,6 +95,12 @@ void dc_rotate (dc_batch *b, const dc_table *rope,
 /* The keys and values go to where the views end. */
 void dc_append (dc_batch *b, const dc_layer *layer);
 
+/* The keys and values of n rows from `row` on become those of the timeline's
+   positions from `at` on. */
+void dc_store (const dc_batch *b, const dc_pool *pool,
+               const dc_timeline *timeline, const dc_layer *layer, size_t at,
+               size_t row, size_t n);
+
 /* wide = heads(q against the views' tiles of this layer). biases: those of
    the stack, or NULL. */
 void dc_attend (dc_batch *b, const dc_view *views, const dc_layer *layer,

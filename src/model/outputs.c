@@ -43,7 +43,7 @@ void dc_outputs_add (dc_model *m, const float *x, float *out) {
 
 
 /* cap * tanh(x / cap) */
-static void cap_rows (float *x, float cap, size_t n) {
+static void cap_row (float *x, float cap, size_t n) {
   const dc_kernels *k = dc_kernels_get();
   k->scale(x, x, 1.0f / cap, n);
   k->tanh(x, x, n);
@@ -51,18 +51,28 @@ static void cap_rows (float *x, float cap, size_t n) {
 }
 
 
+/* The scores of the tokens begin..end go where they were asked for. */
+static void deliver (void *context, size_t begin, size_t end) {
+  const dc_model *m = context;
+  const dc_outputs *o = &m->outputs;
+  for (size_t i = 0; i < o->n; i++) {
+    float *to = o->to[i] + begin;
+    memcpy(to, o->scores + i * m->hp.n_vocab + begin,
+           (end - begin) * sizeof *to);
+    if (m->hp.output_cap > 0.0f)
+      cap_row(to, m->hp.output_cap, end - begin);
+  }
+}
+
+
 void dc_outputs_flush (dc_model *m) {
   dc_outputs *o = &m->outputs;
-  size_t vocab = m->hp.n_vocab;
+  const dc_linear *output = &m->weights.output;
   if (o->n == 0) return;
   if (m->weights.tied && m->hp.tied_scale != 1.0f)
     dc_kernels_get()->scale(o->x, o->x, m->hp.tied_scale,
                             o->n * m->hp.d_model);
-  dc_linear_apply(&m->weights.output, o->scores, o->x, o->n, &m->batch.scratch,
-                  m->batch.threads);
-  if (m->hp.output_cap > 0.0f)
-    cap_rows(o->scores, m->hp.output_cap, o->n * vocab);
-  for (size_t i = 0; i < o->n; i++)
-    memcpy(o->to[i], o->scores + i * vocab, vocab * sizeof *o->scores);
+  dc_linear_apply_then(&output, &o->scores, 1, o->x, o->n, &m->batch.scratch,
+                       m->batch.threads, deliver, m);
   o->n = 0;
 }

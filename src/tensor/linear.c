@@ -7,34 +7,24 @@
 #define ROWS_AT_ONCE 16  /* a thread's share is a multiple: whole tiles */
 #define LEAST_OUTPUTS 4096  /* of some rows before what follows is done, */
 #define LEAST_ROWS 256      /* but so many rows share their columns */
-#define WORK 8.0            /* of quantising a value, in multiply-adds */
+#define WORK 32.0           /* of quantising a value, in multiply-adds: what
+                               other threads have made is far away */
 
 
 bool dc_scratch_reserve (dc_scratch *s, size_t n, size_t d) {
-  size_t values = n * d;
-  if (values > s->max_values || n > s->max_rows) {
+  size_t blocks = n * (d / DC_Q8_BLOCK);
+  if (blocks > s->max) {
     dc_scratch_free(s);
-    s->q = dc_alloc(values);
-    s->scale = dc_alloc_array(values / DC_Q8_BLOCK + 1, sizeof *s->scale);
-    s->sum = dc_alloc_array(values / 16 + 1, sizeof *s->sum);
-    s->rows = dc_alloc_array(n, sizeof *s->rows);
-    if (s->q == NULL || s->scale == NULL || s->sum == NULL ||
-        s->rows == NULL) {
-      dc_scratch_free(s);
-      return false;
-    }
-    s->max_values = values;
-    s->max_rows = n;
+    s->x = dc_alloc_array(blocks, sizeof *s->x);
+    if (s->x == NULL) return false;
+    s->max = blocks;
   }
   return true;
 }
 
 
 void dc_scratch_free (dc_scratch *s) {
-  dc_free(s->q);
-  dc_free(s->scale);
-  dc_free(s->sum);
-  dc_free(s->rows);
+  dc_free(s->x);
   *s = (dc_scratch){0};
 }
 
@@ -52,16 +42,14 @@ static void quantize_some (void *context, size_t begin, size_t end,
   const dc_kernels *k = dc_kernels_get();
   (void)thread;
   for (size_t i = begin; i < end; i++)
-    k->quantize_q8(a->scratch->rows[i], a->x + i * a->d, a->d);
+    k->quantize_q8(a->scratch->x + i * (a->d / DC_Q8_BLOCK), a->x + i * a->d,
+                   a->d);
 }
 
 
 static void quantize_rows (dc_scratch *s, const float *x, size_t n, size_t d,
                            int threads) {
   activations a = {s, x, d};
-  for (size_t i = 0; i < n; i++)
-    s->rows[i] = (dc_q8_row){s->q + i * d, s->scale + i * (d / DC_Q8_BLOCK),
-                             s->sum + i * (d / 16)};
   dc_parallel_for(n, WORK * (double)(n * d), threads, quantize_some, &a);
 }
 
@@ -71,7 +59,7 @@ typedef struct product {
   float *const *out;
   size_t count;
   const float *x;  /* [n, d] */
-  const dc_q8_row *q8;
+  const dc_q8_inputs *q8;
   size_t n;
   dc_then *then;  /* or NULL */
   void *context;
@@ -170,7 +158,7 @@ void dc_linear_apply_then (const dc_linear *const *w, float *const *out,
                            size_t count, const float *x, size_t n,
                            dc_scratch *scratch, int threads, dc_then *then,
                            void *context) {
-  product p = {w, out, count, x, scratch->rows, n, then, context};
+  product p = {w, out, count, x, scratch->x, n, then, context};
   size_t total = 0, cols = w[0]->weight.cols;
   bool quantised = false;
   double work = 0;

@@ -30,11 +30,8 @@ typedef struct dc_linear {
 
 /* Room for the quantised form of some rows of activations. */
 typedef struct dc_scratch {
-  int8_t *q;         /* [capacity of values] */
-  float *scale;      /* [capacity / 32] */
-  int32_t *sum;      /* [capacity / 16] */
-  dc_q8_row *rows;   /* [capacity of rows] */
-  size_t max_values, max_rows;
+  dc_q8_inputs *x;  /* [max] */
+  size_t max;
 } dc_scratch;
 
 /* Makes room for n rows of d values; false when memory is short. */
