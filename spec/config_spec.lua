@@ -85,7 +85,13 @@ describe("a config", function()
       {{utility = "rouge"}, 'utility is "rouge", must be "chrf", "bleu" or a '
        .. "function(hypothesis, reference)"},
       {{penalty_alpha = 2}, "penalty_alpha is 2, must be a number from 0 to 1"},
-      {{best_of = 0}, "best_of is 0, must be an integer from 1"},
+      {{best_of = 0}, "best_of is 0, must be an integer from 1 to 65536"},
+      {{num_beams = 65537},
+       "num_beams is 65537, must be an integer from 1 to 65536"},
+      {{suppress_tokens = setmetatable({}, {__index = function()
+         return 1
+       end})}, "suppress_tokens is {}, must be a list of token ids that is not "
+       .. "empty"},
     } do
       assert.equal("config: " .. case[2], message(config, case[1]))
     end
@@ -172,10 +178,6 @@ describe("a config", function()
        "num_return_sequences must be at most best_of"},
       {{num_beams = 1, do_sample = true, best_of = 2, strategy = "sample"},
        "best_of goes around inner_strategy, not around strategy"},
-      {{num_beams = 1, do_sample = true, reward = print},
-       "reward has no effect without best_of"},
-      {{num_beams = 1, num_assistant_tokens = 4},
-       "num_assistant_tokens has no effect without assistant_model"},
     } do
       assert.equal("config: " .. case[2], message(config, case[1]))
     end
@@ -192,11 +194,39 @@ describe("a config", function()
       {{top_p = 0.9, num_beams = 4},
        "top_p is 0.9, but has no effect without do_sample = true"},
       {{length_penalty = 0.5},
-       "length_penalty is 0.5, but has no effect without num_beams above 1"},
+       "length_penalty is 0.5, but has no effect without a beam search "
+       .. "(num_beams above 1)"},
       {{early_stopping = "never", do_sample = true}, "early_stopping is "
-       .. "never, but has no effect without num_beams above 1"},
+       .. "never, but has no effect without a beam search (num_beams above 1)"},
       {{diversity_penalty = 1, num_beams = 2}, "diversity_penalty is 1, but "
        .. "has no effect without num_beam_groups above 1"},
+      {{do_sample = true, reward = print},
+       "reward has no effect without best_of"},
+      {{num_assistant_tokens = 4}, "num_assistant_tokens is 4, but has no "
+       .. "effect without assistant_model"},
+      {{max_matching_ngram_size = 3}, "max_matching_ngram_size is 3, but has "
+       .. "no effect without prompt_lookup_num_tokens"},
+      {{min_alternative_expansion_prob = 0.5}, "min_alternative_expansion_prob "
+       .. "is 0.5, but has no effect without return_alternatives"},
+      {{strategy = "contrastive", num_beams = 4}, "num_beams is 4, but has no "
+       .. "effect without a strategy with beams"},
+      {{strategy = "beam", force_words_ids = {{1}}}, "force_words_ids has no "
+       .. 'effect without the strategy "constrained_beam"'},
+      {{strategy = "beam", num_beam_groups = 2, diversity_penalty = 1},
+       "diversity_penalty is 1, but has no effect without num_beam_groups "
+       .. "above 1"},
+      {{strategy = "greedy", prompt_lookup_num_tokens = 3},
+       "prompt_lookup_num_tokens is 3, but has no effect without the strategy "
+       .. '"speculative"'},
+      {{strategy = "stochastic_beam", early_stopping = "never"},
+       "early_stopping is never, but has no effect without a beam search "
+       .. "(num_beams above 1)"},
+      {{strategy = "dola", temperature = 0.5},
+       "temperature is 0.5, but has no effect without do_sample = true"},
+      {{best_of = 4, do_sample = true, early_stopping = false,
+        diversity_penalty = 1},
+       "diversity_penalty is 1, but has no effect without num_beam_groups "
+       .. "above 1"},
     } do
       assert.equal("config: " .. case[2], message(config.merge, case[1]))
     end

@@ -177,6 +177,18 @@ describe("the processors of the reference file", function()
     end
   end)
 
+  -- Case p75 of what make.py gives with seed 14: of the tokens 18435 and 22682
+  -- one is 0.6374994 below the entropy, the other 0.6375021 above it.
+  it("tell apart which of two tokens is nearer to the entropy by 3e-6",
+     function()
+       local logits = core.logits(by_formula {A = 10007, B = 18177,
+                                              vocab = 32000})
+       processors.typical_p(0.502)(logits)
+       assert.equal(255, logits:allowed())
+       assert.is_true(logits[18435] > -inf)
+       assert.equal(-inf, logits[22682])
+  end)
+
   -- A case is a series of calls on one growing row: alone, where the first
   -- call shows the prompt's length, and in a chain, which knows it.
   it("agree with transformers in all 8 cases of synthid", function()

@@ -191,6 +191,19 @@ describe("a choice among several", function()
     assert.not_equal(words{found[1]}, words(sampled{}))
   end)
 
+  it("asks for a reward where the inner strategy tells no score", function()
+    local function silent(session, prompt, opts)
+      opts.process(session:feed(prompt), {})
+      return {2}
+    end
+    assert.error_matches(function() sampled{inner_strategy = silent} end,
+                         "tells no score: give a reward")
+    local found = sampled{inner_strategy = silent, reward = function(_, result)
+      return #result.ids
+    end}
+    assert.equal(1, found[1].score)
+  end)
+
   it("shares forward passes", function()
     local model = toy.model()
     model:generate({1}, {do_sample = true, seed = 7, max_new_tokens = 5,

@@ -192,7 +192,7 @@ end
 local function wrong_together(object, caller, vocab)
   local get = getter(object)
   return rules.wrong_pair(get, caller) or rules.wrong_lengths(object, caller)
-         or rules.without_effect(caller, get, config.strategy(object), defaults)
+         or rules.without_effect(caller, get, mode.runs(object), defaults)
          or vocab and rules.outside(caller, vocab)
 end
 

@@ -6,6 +6,8 @@
 --   mode.returns_all(name) -> whether one run of it finds all of the
 --                             num_return_sequences; else each is a run
 --   mode.inner(config)     -> the strategy that best_of_n goes around
+--   mode.runs(config)      -> the set of the strategies that run, an inner one
+--                             too; nil where one is the caller's own
 --   mode.rows(config)      -> how many rows one run of it keeps alive
 --   mode.wrong(get, caller)
 --                          -> nil, or which fields exclude each other
@@ -80,6 +82,28 @@ function mode.returns_all(name)
 end
 
 
+-- Strategies that choose among the results of another.
+local chooses = {best_of_n = true, minimum_bayes_risk = true}
+
+-- Those whose fields are known.
+local bundled = {
+  alternatives = true, beam = true, best_of_n = true, constrained_beam = true,
+  contrastive = true, diverse_beam = true, dola = true, greedy = true,
+  minimum_bayes_risk = true, sample = true, speculative = true,
+  stochastic_beam = true,
+}
+
+function mode.runs(config)
+  local name = mode.of(config)
+  local runs = {[name] = true}
+  if chooses[name] then runs[mode.inner(config)] = true end
+  for each in pairs(runs) do
+    if not bundled[each] then return nil end
+  end
+  return runs
+end
+
+
 function mode.rows(config)
   local name = mode.of(config)
   if name == "contrastive" then return math.max(config.top_k or 1, 1) end
@@ -90,18 +114,6 @@ function mode.rows(config)
   return config.num_beams
 end
 
-
--- Strategies that choose among the results of another.
-local chooses = {best_of_n = true, minimum_bayes_risk = true}
-
--- Fields that say more about another one.
-local needs = {
-  {"inner_strategy", "best_of"}, {"reward", "best_of"},
-  {"utility", "best_of"},
-  {"min_alternative_expansion_prob", "return_alternatives"},
-  {"num_assistant_tokens", "assistant_model"},
-  {"assistant_confidence_threshold", "assistant_model"},
-}
 
 local function beams(config) return config.num_beams > 1 end
 
@@ -179,12 +191,6 @@ function mode.wrong(get, caller)
   for _, rule in ipairs(rules) do
     local field, holds, message = rule[1], rule[2], rule[3]
     if rawget(caller, field) and holds(config) then return message end
-  end
-  for _, pair in ipairs(needs) do
-    local field, other = pair[1], pair[2]
-    if rawget(caller, field) and not config[other] then
-      return ("%s has no effect without %s"):format(field, other)
-    end
   end
 end
 

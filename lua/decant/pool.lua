@@ -13,6 +13,7 @@
 local beams = require "decant.beams"
 local core = require "decant.core"
 local mode = require "decant.mode"
+local row = require "decant.row"
 local scheduler = require "decant.scheduler"
 local strategies = require "decant.strategies"
 
@@ -27,36 +28,34 @@ local function inner_strategy(opts)
 end
 
 
--- What run i of the inner strategy is told. `state.score` adds up the
--- log-probabilities of what it emits.
+-- What run i of the inner strategy is told, and the tally of what it emits.
 local function opts_of(opts, i)
-  local seed, row = opts.rng:state()
-  local state = {score = 0}
+  local seed, number = opts.rng:state()
+  local state = row.tally {}
   local mine = {
-    num_return_sequences = 1, best_of = false,
-    rng = core.rng(seed):row(row + ((i - 1) << 32)),
+    rng = core.rng(seed):row(number + ((i - 1) << 32)),
   }
   function mine.process(logits, ids)
     opts.process(logits, ids)
-    state.logits = logits
+    row.processed(state, logits)
     return logits
   end
   mine.complete = mine.process
-  function mine.emit(id)
-    if not state.logits then return end
-    state.score = state.score + math.log(state.logits:probability(id))
-    state.logits = nil
-  end
+  function mine.emit(id) row.emitted(state, id) end
   return setmetatable(mine, {__index = opts}), state
 end
 
 
 -- The best of what the inner strategy returned. A score that it gives itself
--- stays; else it is that of a finished beam.
+-- stays; else it is that of a finished beam, or none where not every token was
+-- emitted behind its own scores.
 local function result_of(state, opts, ids, reason, score)
   if type(ids[1]) == "table" then return ids[1] end
+  if not score and state.noted == #ids then
+    score = beams.worth(state.score, #ids, opts)
+  end
   return {ids = ids, finish = reason or opts.stop(ids) or "stop",
-          score = score or beams.worth(state.score, #ids, opts)}
+          score = score}
 end
 
 

@@ -163,11 +163,25 @@ function row.alternatives(logits, n, as_they_stand)
 end
 
 
--- Notes the log-probability of `id` in the logits that were processed last;
--- where several were, or none, nobody can tell which ones `id` is from.
-local function note(state, id)
+-- What follows the log-probabilities of one row: ids (the emitted tokens),
+-- score (their sum), noted (of how many tokens it is), fresh (how often logits
+-- were processed since the last one).
+function row.tally(state)
+  state.ids, state.score, state.noted, state.fresh = {}, 0.0, 0, 0
+  return state
+end
+
+function row.processed(state, logits)
+  state.logits, state.fresh = logits, state.fresh + 1
+end
+
+-- Takes an emitted token, and notes its log-probability in the logits that
+-- were processed last; where several were, or none, nobody can tell which ones
+-- it is from.
+function row.emitted(state, id)
   local logits = state.logits
-  local n, fresh = #state.ids, state.fresh == 1
+  local n, fresh = #state.ids + 1, state.fresh == 1
+  state.ids[n] = id
   state.fresh, state.logits = 0, nil
   if not fresh or state.noted ~= n - 1 then return end
   local logprob = logits:log_probability(id)
@@ -199,11 +213,11 @@ end
 function row.new(call, item, number)
   local config, model = call.config, call.model
   local n_top = math.tointeger(config.top_logprobs)
-  local state = setmetatable({
-    ids = {}, score = 0.0, noted = 0, fresh = 0, n_top = n_top, opened = {},
+  local state = row.tally(setmetatable({
+    n_top = n_top, opened = {},
     logprobs = row.wants_logprobs(config) and {} or nil,
     top = n_top and {} or nil,
-  }, State)
+  }, State))
   local longest = longest_row(config, item, model.config.context)
   local rng = core.rng(call.seed):row(number)
   local chain = row.processors(call, item, state, rng)
@@ -217,14 +231,12 @@ function row.new(call, item, number)
   }
   function opts.process(logits, ids)
     chain(logits, ids)
-    state.logits, state.fresh = logits, state.fresh + 1
+    row.processed(state, logits)
     return logits
   end
   opts.complete = opts.process
   function opts.emit(id)
-    local ids = state.ids
-    ids[#ids + 1] = id
-    note(state, id)
+    row.emitted(state, id)
     if tell then tell(id) end
   end
   function opts.stop(ids)

@@ -207,15 +207,35 @@ static double entropy (const dc_logits *row) {
 }
 
 
+/* The mean of the logits under the probabilities in row->a. */
+static double mean_logit (const dc_logits *row) {
+  double sum[SUMS] = {0}, mass[SUMS] = {0};
+  for (size_t i = 0; i < row->n; i++) {
+    if (row->a[i] == 0) continue;  /* a logit of -inf has no share */
+    sum[i % SUMS] += (double)row->a[i] * row->x[i];
+    mass[i % SUMS] += row->a[i];
+  }
+  for (size_t s = 1; s < SUMS; s++) {
+    sum[0] += sum[s];
+    mass[0] += mass[s];
+  }
+  return sum[0] / mass[0];
+}
+
+
+/* How much more surprising than the average a token is, -log p - H, is what
+   its logit x lies below the mean: -log p = l - x and H = l - sum p x for the
+   same l, the log of the sum of exp(x). So no error of l can change the order
+   of a rare and a frequent token that are equally far from H. */
 bool dc_logits_typical (const dc_logits *row, float mass, size_t keep,
                         dc_error *err) {
   bool any;
   if (!distribution(row, &any, err)) return false;
   if (!any) return true;
-  float h = (float)entropy(row), *distance = row->b;
-  memcpy(distance, row->x, row->n * sizeof *distance);
-  dc_kernels_get()->log_softmax(distance, row->n);
-  for (size_t i = 0; i < row->n; i++) distance[i] = fabsf(-distance[i] - h);
+  float *distance = row->b;
+  double mean = mean_logit(row);
+  for (size_t i = 0; i < row->n; i++)
+    distance[i] = (float)fabs(row->x[i] - mean);
   dc_mass_point point;
   if (!dc_find_mass(&point, distance, row->a, row->n, mass, DC_AT_LEAST,
                     row->ids))

@@ -3,13 +3,13 @@
 --   rules.wrong_pair(get, caller)     two fields that cannot both hold
 --   rules.wrong_lengths(object, caller)
 --                                     a shortest row above the longest
---   rules.without_effect(caller, get, mode, defaults)
+--   rules.without_effect(caller, get, runs, defaults)
 --                                     a field that the caller sets for nothing
 --   rules.outside(caller, vocab)      an id beyond the vocabulary
 --
 -- Each answers nil or what is wrong. get(name): the value that counts; object,
--- caller: what is set at all, and what the caller sets; mode: the strategy that
--- will run, by name.
+-- caller: what is set at all, and what the caller sets; runs: the set of the
+-- strategies that will run (mode.runs).
 
 local mode = require "decant.mode"
 
@@ -102,42 +102,95 @@ end
 
 -- ---- fields that act in some modes only ----
 
-local function is_sampling(get) return get "do_sample" end
-local function has_beams(get)
-  return get "num_beams" > 1 or get "strategy" == "beam"
+local function set(names)
+  local found = {}
+  for name in names:gmatch "%S+" do found[name] = true end
+  return found
 end
-local function has_groups(get) return get "num_beam_groups" > 1 end
+
+local function is_sampling(get) return get "do_sample" end
+
+local function is_of_top_k(get, runs)
+  return get "do_sample" or runs.contrastive
+end
+
+local function has_assistant(get) return get "assistant_model" end
+
+local function is_lookup(get, runs)
+  return runs.speculative and not get "assistant_model"
+end
 
 local sampling = {is_sampling, "do_sample = true"}
-local beams = {has_beams, "num_beams above 1"}
-local groups = {has_groups, "num_beam_groups above 1"}
+local of_top_k = {is_of_top_k, "do_sample = true"}
+local assistant = {has_assistant, "assistant_model"}
+local lookup = {is_lookup, "prompt_lookup_num_tokens"}
+local beam_search <const> = "a beam search (num_beams above 1)"
+local search = {set "beam diverse_beam constrained_beam", beam_search}
+local worth = {set("beam diverse_beam constrained_beam stochastic_beam "
+                   .. "best_of_n"), beam_search}
+local width = {set "beam diverse_beam constrained_beam stochastic_beam",
+               "a strategy with beams"}
+local groups = {set "diverse_beam", "num_beam_groups above 1"}
+local best_of = {set "best_of_n minimum_bayes_risk", "best_of"}
+local alternatives = {set "alternatives", "return_alternatives"}
 
+local function only(strategy)
+  return {set(strategy), ("the strategy %q"):format(strategy)}
+end
+
+-- What a field needs to have an effect: a set of strategies of which one has
+-- to run, or a condition on other fields; and its name. Fields that are not
+-- here act in all of them.
 local needs = {
-  temperature = sampling, top_k = sampling, top_p = sampling,
+  temperature = sampling, top_k = of_top_k, top_p = sampling,
   min_p = sampling, top_h = sampling, typical_p = sampling,
   epsilon_cutoff = sampling, eta_cutoff = sampling,
-  early_stopping = beams, length_penalty = beams, diversity_penalty = groups,
+  num_beams = width, early_stopping = search, length_penalty = worth,
+  diversity_penalty = groups, num_beam_groups = only "diverse_beam",
+  force_words_ids = only "constrained_beam", coverage_penalty = only "beam",
+  penalty_alpha = only "contrastive", dola_layers = only "dola",
+  assistant_model = only "speculative",
+  prompt_lookup_num_tokens = only "speculative",
+  num_assistant_tokens = assistant, assistant_confidence_threshold = assistant,
+  max_matching_ngram_size = lookup,
+  best_of = best_of, inner_strategy = best_of, reward = best_of,
+  utility = best_of,
+  return_alternatives = only "alternatives",
+  min_alternative_expansion_prob = alternatives,
 }
 
--- The modes in which the table above says all. In a strategy of the caller
--- any field may act.
-local judged = {greedy = true, sample = true, beam = true}
-
 -- Values that change nothing wherever they stand, beside the default.
-local neutral = {min_p = 0, typical_p = 1, epsilon_cutoff = 0, eta_cutoff = 0}
+local neutral = {min_p = 0, typical_p = 1, epsilon_cutoff = 0, eta_cutoff = 0,
+                 coverage_penalty = 0, penalty_alpha = 0,
+                 min_alternative_expansion_prob = 0}
 
-function rules.without_effect(caller, get, strategy, defaults)
-  if not judged[strategy] then return nil end
+local function holds(need, get, runs)
+  if type(need) == "function" then return need(get, runs) end
+  for name in pairs(runs) do
+    if need[name] then return true end
+  end
+end
+
+-- The value in front of the rule, where it says something.
+local function shown(name, value)
+  if type(value) == "table" or type(value) == "function" then return name end
+  return ("%s is %s, but"):format(name, tostring(value))
+end
+
+-- runs: the strategies that will run, or nil: in one of the caller's own any
+-- field may act.
+function rules.without_effect(caller, get, runs, defaults)
+  if not runs then return nil end
   local wrong
   for name, value in next, caller do
     local need = needs[name]
     if need and value and value ~= defaults[name] and value ~= neutral[name]
-       and not need[1](get) and (not wrong or name < wrong) then
+       and not holds(need[1], get, runs) and (not wrong or name < wrong) then
       wrong = name
     end
   end
-  return wrong and ("%s is %s, but has no effect without %s"):format(
-    wrong, tostring(caller[wrong]), needs[wrong][2])
+  return wrong and ("%s has no effect without %s"):format(
+    shown(wrong, caller[wrong]), needs[wrong][2])
 end
 
 

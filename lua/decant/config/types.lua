@@ -17,6 +17,14 @@ local function integer(min)
   end
 end
 
+-- Of what each has its own memory: rows of one input.
+local MOST_ROWS <const> = 65536
+
+local function rows_at_once(value)
+  return is_integer(value) and value >= 1 and value <= MOST_ROWS,
+         "must be an integer from 1 to " .. MOST_ROWS
+end
+
 local function number(rule, holds)
   return function(value)
     return type(value) == "number" and value == value and holds(value),
@@ -69,8 +77,8 @@ local function is_list(value, holds)
   local count = 0
   for _ in pairs(value) do count = count + 1 end
   if count ~= #value then return false end
-  for _, element in ipairs(value) do
-    if not holds(element) then return false end
+  for i = 1, count do  -- not ipairs: a metatable may have no end
+    if not holds(value[i]) then return false end
   end
   return true
 end
@@ -192,14 +200,15 @@ return {
   early_stopping = early_stopping, max_time = positive, stop_strings = texts,
   stopping_criteria = conditions,
   -- strategy
-  do_sample = flag, num_beams = integer(1), num_beam_groups = integer(1),
-  diversity_penalty = from_0, num_return_sequences = integer(1),
+  do_sample = flag, num_beams = rows_at_once,
+  num_beam_groups = rows_at_once,
+  diversity_penalty = from_0, num_return_sequences = rows_at_once,
   length_penalty = finite, strategy = strategy, seed = any_integer,
   coverage_penalty = from_0, force_words_ids = forced, penalty_alpha = unit,
   dola_layers = layers, assistant_model = loaded,
   num_assistant_tokens = integer(1), assistant_confidence_threshold = unit,
   prompt_lookup_num_tokens = integer(1), max_matching_ngram_size = integer(1),
-  best_of = integer(1), inner_strategy = strategy, reward = called,
+  best_of = rows_at_once, inner_strategy = strategy, reward = called,
   utility = utility, return_alternatives = flag,
   min_alternative_expansion_prob = unit,
   -- logits

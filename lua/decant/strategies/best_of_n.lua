@@ -13,8 +13,12 @@ local pool = require "decant.pool"
 return function(session, prompt, opts)
   opts = options(opts)
   local found = pool.draw(session, prompt, opts)
-  for _, result in ipairs(opts.reward and found or {}) do
-    result.score = opts.reward(pool.text(result, opts), result)
+  for _, result in ipairs(found) do
+    if opts.reward then
+      result.score = opts.reward(pool.text(result, opts), result)
+    elseif not result.score then
+      error("best_of: the inner strategy tells no score: give a reward", 0)
+    end
   end
   return pool.best(found, opts)
 end
