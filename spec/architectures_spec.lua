@@ -109,6 +109,26 @@ describe("the architecture", function()
     end)
   end
 
+  -- as in llama.cpp, where every kind of scaling has a factor
+  it("phi3 divides by the factor beside longrope, too", function()
+    local ids, path = {1, 9, 30, 4, 17, 8}, fixtures.folder() .. "/long.gguf"
+    local function logits_with(factor, times)
+      tiny.write(path, "phi3", function(model)
+        tiny.set(model, "phi3.rope.scaling.factor", factor, "f32")
+        for _, tensor in ipairs(model.tensors) do
+          if tensor[1]:find "^rope_factors" then
+            tensor[3], tensor[4] = "f32", ("f"):pack(times):rep(tensor[2][1])
+          end
+        end
+      end)
+      local model <close> = assert(core.load(path))
+      local last = model:decode({ids})[1][#ids]
+      return {last[1], last[2], last[3]}
+    end
+    assert.same(logits_with(1, 8), logits_with(4, 2))
+    assert.not_same(logits_with(1, 2), logits_with(4, 2))
+  end)
+
   it("table has a tiny model of each, and the spec no others", function()
     local seen = {}
     for line in io.lines "src/model/architectures.c" do

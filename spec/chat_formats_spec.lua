@@ -109,6 +109,24 @@ describe("chat formats", function()
       "<start_of_turn>user\nWho?<end_of_turn>\n<start_of_turn>model\n", text)
   end)
 
+  it("leave Gemma 3's system message as it is", function()
+    assert.equal("<start_of_turn>user\n Be brief. \n\nHi<end_of_turn>\n" ..
+      "<start_of_turn>model\nHello.<end_of_turn>\n" ..
+      "<start_of_turn>user\nWho?<end_of_turn>\n<start_of_turn>model\n",
+      (rendered("{{ '<start_of_turn>' + role + '\\n' + (first_user_prefix " ..
+                "if loop.first else '') }}{{ message['content'] | trim }}",
+                conversation " Be brief. ")))
+  end)
+
+  it("have no line ends in Phi-4-mini", function()
+    local text, name = rendered("{{ '<|' + message['role'] + '|>' + " ..
+      "message['content'] + '<|end|>' }}{{ '<|assistant|>' }}",
+      conversation "S")
+    assert.equal("phi3", name)
+    assert.equal("<|system|>S<|end|><|user|> Hi <|end|><|assistant|>Hello. " ..
+                 "<|end|><|user|>Who?<|end|><|assistant|>", text)
+  end)
+
   it("close turns with <|end|> (Phi-3) or the end token (Zephyr)", function()
     local text, name = rendered("{{'<|user|>' + '\\n' + " ..
       "message['content'] + '<|end|>' + '\\n' + " ..
@@ -132,6 +150,19 @@ describe("chat formats", function()
     assert.equal("llama2", name)
     assert.equal("[INST] <<SYS>>\nBe brief.\n<</SYS>>\n\n Hi [/INST] " ..
                  "Hello. </s><s>[INST] Who? [/INST]", text)
+  end)
+
+  it("take a system message from Llama 2's template if it is switched on",
+     function()
+    local template = "{%% elif %s == true and not '<<SYS>>' in x %%}" ..
+      "{%% set system_message = 'Be\\nkind.' %%}{{ bos_token + '[INST] ' + " ..
+      "content.strip() + ' [/INST]' }}{{ ' ' + content.strip() + ' ' + " ..
+      "eos_token }}"
+    local behind = " Hi [/INST] Hello. </s><s>[INST] Who? [/INST]"
+    assert.equal("[INST] <<SYS>>\nBe\nkind.\n<</SYS>>\n\n" .. behind,
+                 (rendered(template:format "true", conversation())))
+    assert.equal("[INST]" .. behind,
+                 (rendered(template:format "false", conversation())))
   end)
 
   it("write Mistral's forms: 0.1, 1 and 3", function()

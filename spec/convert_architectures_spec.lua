@@ -86,6 +86,53 @@ describe("the logits of", function()
   end
 end)
 
+describe("positions", function()
+  after_each(hf.clean)
+
+  -- numbers that no formula gives, so that one sees where they come from
+  local function with_tables(dtype, number)
+    local dir = tiny.directory(tiny.case "pegasus")
+    hf.edit_tensors(dir, function(tensors)
+      for i, side in ipairs {"encoder", "decoder"} do
+        tensors["model." .. side .. ".embed_positions.weight"] = {
+          dtype = dtype, shape = {64, 32}, data = number(i):rep(64 * 32)}
+      end
+    end)
+    return (conversion.converted(dir, {type = "f32"}))
+  end
+
+  it("rounded to 16 bits in a Pegasus are taken from its file", function()
+    local gguf <close> = with_tables("BF16", function(i)
+      return string.pack("<I2", 0x3f80 + i)
+    end)
+    assert.equal("learned", gguf:get "decant.positions")
+    for i, name in ipairs {"enc", "dec"} do
+      assert.is_true(string.pack("<I4", (0x3f80 + i) << 16):rep(64 * 32)
+                     == gguf:bytes(name .. ".position_embd.weight"))
+    end
+  end)
+
+  it("that it has in full are computed again", function()
+    local gguf <close> = with_tables("F32", function(i)
+      return string.pack("<f", i)
+    end)
+    assert.equal("sinusoidal", gguf:get "decant.positions")
+  end)
+
+  it("of a llama that stretches them when texts are long stay as they are",
+     function()
+    local case = tiny.case "llama"
+    local plain <close> = conversion.converted(tiny.directory(case))
+    local dir = tiny.directory(case)
+    hf.edit_json(dir .. "/config.json", function(config)
+      config.rope_parameters = nil
+      config.rope_scaling = {type = "dynamic", factor = 2.0}
+    end)
+    local stretched <close> = conversion.converted(dir)
+    assert.same(conversion.keys_of(plain), conversion.keys_of(stretched))
+  end)
+end)
+
 describe("the story model", function()
   after_each(hf.clean)
 

@@ -93,7 +93,7 @@ describe("config.json", function()
     {"marian", "decoder_attention_heads", 5,
      "decoder_attention_heads = 5 does not divide d_model = 32"},
     {"marian", "activation_function", "tanh",
-     'activation_function = "tanh", supported are gelu, gelu_fast'},
+     'activation_function = "tanh", supported are gelu, gelu_acc'},
     {"marian", "activation_function", 3, "activation_function = 3"},
     {"marian", "scale_embedding", 1, "scale_embedding = 1, must be true or"},
     {"marian", "decoder_vocab_size", 91, "separate vocabularies"},

@@ -522,3 +522,61 @@ describe("a converted tokenizer gives the ids of the library for", function()
       spm, {}), 8000)
   end)
 end)
+
+-- What llama.cpp's keys have no word for travels under decant's own.
+describe("the ids from a GGUF and from the file that it was made of", function()
+  after_each(hf.clean)
+
+  local function in_gguf(contents, size)
+    local path = hf.temp() .. "/vocabulary.gguf"
+    local writer <close> = assert(core.gguf_writer(path))
+    writer:set("general.architecture", "string", "llama")
+    for _, row in ipairs(assert(read(contents, size))) do
+      writer:set(table.unpack(row))
+    end
+    assert(writer:begin())
+    assert(writer:finish())
+    return assert(core.tokenizer(path))
+  end
+
+  local function agree(json, size, expected)
+    local contents = {["tokenizer.json"] = json}
+    local file <close> = assert(core.tokenizer(directory(contents)
+                                               .. "/tokenizer.json"))
+    local gguf <close> = in_gguf(contents, size)
+    for text, ids in pairs(expected) do
+      local plain = {bos = false, eos = false}
+      assert.same(ids, file:encode(text, plain), text)
+      assert.same(ids, gguf:encode(text, plain), text)
+    end
+  end
+
+  local function bytes_of(first)
+    local vocab = {a = 0, ["Ã"] = 1, ["©"] = 2, ["Ì"] = 3, ["ģ"] = 4, e = 5,
+                   ["Ġ"] = 6}
+    return {type = "BPE", vocab = vocab, merges = first}
+  end
+
+  it("are equal where text is composed first", function()
+    agree({normalizer = {type = "NFC"}, model = bytes_of {},
+           pre_tokenizer = {type = "ByteLevel", add_prefix_space = false}}, 7,
+          {["e\u{301}a"] = {1, 2, 0}, ["\u{e9}"] = {1, 2}, ["e a"] = {5, 6, 0}})
+  end)
+
+  it("are equal where a text gets a space in front", function()
+    agree({pre_tokenizer = {type = "ByteLevel", add_prefix_space = true},
+           model = bytes_of {}}, 7,
+          {a = {6, 0}, [" a"] = {6, 0}, [""] = {}})
+  end)
+
+  it("are equal where unigram spells what it does not know", function()
+    local vocab = {{"<unk>", 0.0}, {"a", -1.0}}
+    for byte = 0, 255 do
+      vocab[#vocab + 1] = {("<0x%02X>"):format(byte), -9.0}
+    end
+    agree({pre_tokenizer = {type = "Metaspace", prepend_scheme = "never"},
+           model = {type = "Unigram", unk_id = 0, byte_fallback = true,
+                           vocab = vocab}}, 258,
+          {a = {1}, ["a\u{e9}"] = {1, 2 + 0xc3, 2 + 0xa9}})
+  end)
+end)

@@ -109,3 +109,32 @@ describe("a byte-level vocabulary", function()
     assert.equal("\u{FFFD}a", tokenizer:decode {ids[1], tokenizer:id "a"})
   end)
 end)
+
+describe("a file without a vocabulary", function()
+  for _, word in ipairs {"none", "no_vocab"} do
+    it("says so: " .. word, function()
+      local path = files.write(os.tmpname(), bytes.gguf {
+        {"general.architecture", "string", "llama"},
+        {"tokenizer.ggml.model", "string", word}})
+      local tokenizer, message = core.tokenizer(path)
+      os.remove(path)
+      assert.is_nil(tokenizer)
+      assert.equal(path .. ": the file has no tokenizer", message)
+    end)
+  end
+
+  it("of bytes cannot spell in bytes", function()
+    local path = files.write(os.tmpname(), bytes.gguf {
+      {"general.architecture", "string", "llama"},
+      {"tokenizer.ggml.model", "string", "t5"},
+      {"tokenizer.ggml.tokens", "string[]", {"<unk>", "a"}},
+      {"tokenizer.ggml.scores", "f32[]", {0, -1}},
+      {"tokenizer.ggml.unknown_token_id", "u32", 0},
+      {"decant.tokenizer.byte_fallback", "bool", 1}})
+    local tokenizer, message = core.tokenizer(path)
+    os.remove(path)
+    assert.is_nil(tokenizer)
+    assert.truthy(message:find("there is no byte piece <0x00>", 1, true),
+                  message)
+  end)
+end)

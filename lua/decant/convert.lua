@@ -93,9 +93,9 @@ local function convert_directory(dir, target, opts)
   local config_path = dir .. "/config.json"
   local config = files.object(config_path)
   local family = architecture_of(config_path, config)
-  local h = read_hparams(config_path, config, family)
-  local fields, start = read_generation(dir, config_path, config, family, h)
   local weights <close>, no_weights = checkpoint.open(dir)
+  local h = read_hparams(config_path, config, family, weights)
+  local fields, start = read_generation(dir, config_path, config, family, h)
   if not weights then fail("%s", no_weights) end
   local type = opts.type or "q8_0"
   local tensors, notes = plan_tensors(weights, dir, family, h, type)

@@ -6,7 +6,8 @@
 **           are the numbers that SentencePiece and GGUF share (text/vocab.h)
 **       unk =, bos =, eos =, pad =      ids, nil where there is none
 **       add_dummy_prefix =, remove_extra_whitespaces =,
-**       whitespace_suffix =, escape_whitespaces =   booleans
+**       whitespace_suffix =, escape_whitespaces =,
+**       byte_fallback =   booleans
 **       charsmap = "..."}               may be empty
 **     | nil, message
 */
@@ -72,6 +73,7 @@ static void push_spm (lua_State *L, const dc_spm *spm) {
   set_flag(L, "remove_extra_whitespaces", spm->squeeze);
   set_flag(L, "whitespace_suffix", spm->as_suffix);
   set_flag(L, "escape_whitespaces", spm->escape);
+  set_flag(L, "byte_fallback", spm->byte_fallback);
   lua_pushlstring(L, spm->charsmap.data, spm->charsmap.size);
   lua_setfield(L, -2, "charsmap");
 }

@@ -18,7 +18,8 @@
 #include "base/string.h"
 
 typedef enum dc_activation {
-  DC_RELU, DC_SILU, DC_GELU, DC_GELU_TANH
+  DC_RELU, DC_SILU, DC_GELU, DC_GELU_TANH,
+  DC_GELU_QUICK    /* x sigmoid(1.702 x) */
 } dc_activation;
 
 typedef enum dc_positions {

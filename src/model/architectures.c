@@ -13,6 +13,7 @@
 /* What the rows of a family share. */
 #define TRANSFORMER                                                           \
   .qkv_bias = DC_REQUIRED, .o_bias = DC_REQUIRED, .ffn_bias = DC_REQUIRED
+#define MAYBE_ATTENTION_BIAS .qkv_bias = DC_OPTIONAL, .o_bias = DC_OPTIONAL
 #define POST_NORM .norm_place = DC_POST_NORM
 #define PRE_NORM  .norm_place = DC_PRE_NORM, .output_norm = DC_REQUIRED
 #define DECODER   .causal = true, PRE_NORM
@@ -20,7 +21,8 @@
   DECODER, .norm = DC_RMS_NORM, .gating = DC_GATED, .activation = DC_SILU
 #define GEMMA                                                                 \
   DECODER, .norm = DC_RMS_NORM, .positions = DC_ROPE_HALVES,                  \
-  .gating = DC_GATED, .activation = DC_GELU_TANH, .wide_embeddings = true
+  .gating = DC_GATED, .activation = DC_GELU_TANH, .wide_embeddings = true,    \
+  MAYBE_ATTENTION_BIAS
 
 static const dc_arch architectures[] = {
   /* ---- encoder and decoder ---- */
@@ -54,23 +56,24 @@ static const dc_arch architectures[] = {
 
   /* Touvron et al. 2023; Llama 1 to 3, Mistral, SmolLM2, TinyLlama */
   {.name = "llama", LLAMA, .positions = DC_ROPE_PAIRS,
-   .qkv_bias = DC_OPTIONAL, .o_bias = DC_OPTIONAL, .ffn_bias = DC_OPTIONAL},
+   MAYBE_ATTENTION_BIAS, .ffn_bias = DC_OPTIONAL},
   /* Qwen team 2024 and 2025 */
   {.name = "qwen2", LLAMA, .positions = DC_ROPE_HALVES,
    .qkv_bias = DC_REQUIRED},
   {.name = "qwen3", LLAMA, .positions = DC_ROPE_HALVES,
-   .head_norms = true},
+   MAYBE_ATTENTION_BIAS, .head_norms = true},
   /* Abdin et al. 2024 */
   {.name = "phi3", LLAMA, .positions = DC_ROPE_HALVES},
   /* Radford et al. 2019 */
   {.name = "gpt2", DECODER, TRANSFORMER, .positions = DC_LEARNED,
    .activation = DC_GELU_TANH},
   /* Black et al. 2022; Pythia */
-  {.name = "gptneox", DECODER, TRANSFORMER, .positions = DC_ROPE_HALVES,
-   .activation = DC_GELU_TANH, .parallel = true},
+  {.name = "gptneox", DECODER, .positions = DC_ROPE_HALVES,
+   MAYBE_ATTENTION_BIAS, .ffn_bias = DC_REQUIRED, .activation = DC_GELU_TANH,
+   .parallel = true},
   /* Lozhkov et al. 2024 */
-  {.name = "starcoder2", DECODER, TRANSFORMER, .positions = DC_ROPE_HALVES,
-   .activation = DC_GELU_TANH},
+  {.name = "starcoder2", DECODER, .positions = DC_ROPE_HALVES,
+   MAYBE_ATTENTION_BIAS, .ffn_bias = DC_OPTIONAL, .activation = DC_GELU_TANH},
   /* Gemma team 2024 and 2025 */
   {.name = "gemma", GEMMA},
   {.name = "gemma2", GEMMA, .sandwich = true, .score_cap = 50.0f,

@@ -236,6 +236,14 @@ void dc_batch_move (dc_batch *b, size_t to, size_t from) {
 
 /* ---- feed-forward ------------------------------------------------------ */
 
+/* Hendrycks and Gimpel 2016: x sigmoid(1.702 x). silu(y) is y sigmoid(y). */
+static void gelu_quick (const dc_kernels *k, float *x, size_t n) {
+  k->scale(x, x, 1.702f, n);
+  k->silu(x, x, n);
+  k->scale(x, x, 1.0f / 1.702f, n);
+}
+
+
 /* wide = activation(wide), or activation(gate) * wide: columns begin..end. */
 static void activate (void *context, size_t begin, size_t end) {
   const dc_batch *b = context;
@@ -249,6 +257,7 @@ static void activate (void *context, size_t begin, size_t end) {
       case DC_SILU: k->silu(x, x, n); break;
       case DC_GELU: k->gelu(x, x, n); break;
       case DC_GELU_TANH: k->gelu_tanh(x, x, n); break;
+      case DC_GELU_QUICK: gelu_quick(k, x, n); break;
     }
     if (b->hp->gated) k->mul(up, x, up, n);
   }

@@ -16,6 +16,7 @@ typedef struct word {
 static const word activations[] = {
   {"relu", DC_RELU}, {"swish", DC_SILU}, {"silu", DC_SILU},
   {"gelu", DC_GELU}, {"gelu_tanh", DC_GELU_TANH},
+  {"gelu_quick", DC_GELU_QUICK},
 };
 
 /* What a model with rotary or relative positions is made for cannot be chosen

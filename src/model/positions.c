@@ -59,8 +59,7 @@ static double yarn_share (const dc_rope *rope, size_t pair) {
 
 static double scaled (const dc_rope *rope, size_t pair, double rate) {
   double slow = rate / rope->factor;
-  if (rope->scaling == DC_ROPE_LONG) return rate;
-  if (rope->scaling == DC_ROPE_LINEAR) return slow;
+  if (rope->scaling != DC_ROPE_YARN) return slow;
   double share = yarn_share(rope, pair);
   return slow * (1.0 - share) + rate * share;
 }

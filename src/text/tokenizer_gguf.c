@@ -7,7 +7,7 @@
 **   "t5", "llama": a SentencePiece model, unigram or BPE, spread over the keys
 **     that llama.cpp's converter writes.
 **   "gpt2": byte-level BPE; tokenizer.ggml.pre names the pre-tokenizer.
-**   "none" or no such key: no tokenizer.
+**   "none", "no_vocab" (llama.cpp's older word) or no such key: no tokenizer.
 */
 #include <stdio.h>
 
@@ -199,7 +199,9 @@ static bool read_spm (const dc_gguf *g, dc_spm *spm, dc_tokenizer_facts *f,
       !read_types(g, v, err) || !read_facts(g, v->n, f, err) ||
       !read_bytes(g, KEY("precompiled_charsmap"), &spm->charsmap, err) ||
       !read_flag(g, KEY("add_space_prefix"), &spm->dummy_prefix, err) ||
-      !read_flag(g, KEY("remove_extra_whitespaces"), &spm->squeeze, err))
+      !read_flag(g, KEY("remove_extra_whitespaces"), &spm->squeeze, err) ||
+      !read_flag(g, "decant.tokenizer.byte_fallback", &spm->byte_fallback,
+                 err))
     return false;
   spm->bos = f->special.bos;
   spm->eos = f->special.eos;
@@ -302,7 +304,9 @@ static bool read_byte_bpe (const dc_gguf *g, dc_byte_bpe *b,
                            dc_tokenizer_facts *f, dc_error *err) {
   dc_vocab *v = &b->vocab;
   if (!read_pieces(g, v, &b->texts, err) || !read_types(g, v, err) ||
-      !read_pre(g, b, f, err) || !read_facts(g, v->n, f, err))
+      !read_pre(g, b, f, err) || !read_facts(g, v->n, f, err) ||
+      !read_flag(g, KEY("add_space_prefix"), &b->add_prefix_space, err) ||
+      !read_flag(g, "decant.tokenizer.nfc", &b->nfc, err))
     return false;
   b->unk = f->special.unk;
   if (!dc_vocab_index(v, err)) return dc_fail_in(err, dc_gguf_path(g));
@@ -339,7 +343,8 @@ bool dc_tokenizer_from_gguf (dc_tokenizer **out, const dc_gguf *gguf,
   *out = NULL;
   if (!dc_gguf_has(gguf, KEY("model"))) return true;
   if (!dc_gguf_text(gguf, KEY("model"), &model, err)) return false;
-  if (dc_string_is(model, "none")) return true;
+  if (dc_string_is(model, "none") || dc_string_is(model, "no_vocab"))
+    return true;
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
     if (dc_string_is(model, kinds[i].name))
       return kinds[i].read(out, gguf, err);

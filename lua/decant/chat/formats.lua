@@ -121,14 +121,16 @@ local function llama3(parts, messages, choice)
 end
 
 -- <start_of_turn>user\nCONTENT<end_of_turn>\n (Gemma); the assistant is called
--- model, and a system message goes in front of the first turn.
+-- model, and a system message goes in front of the first turn. Choices: trim;
+-- whole_system: the system message is not stripped (Gemma 3).
 local function gemma(parts, messages, choice)
   local clean = choice.trim and trimmed or same
+  local clean_system = choice.whole_system and same or clean
   local system
   system, messages = split_system(messages)
   for i, message in ipairs(messages) do
     local role = message.role == "assistant" and "model" or message.role
-    local before = i == 1 and system and clean(system) .. "\n\n" or ""
+    local before = i == 1 and system and clean_system(system) .. "\n\n" or ""
     parts:mark "<start_of_turn>"
     parts:text(role .. "\n" .. before .. clean(message.content))
     parts:mark "<end_of_turn>":text "\n"
@@ -137,24 +139,27 @@ local function gemma(parts, messages, choice)
 end
 
 -- <|ROLE|>\nCONTENT<end>\n, where the end is <|end|> (Phi-3) or the end token
--- (Zephyr, TinyLlama chat: choice.close).
+-- (Zephyr, TinyLlama chat: choice.close); without line ends in Phi-4-mini
+-- (choice.tight).
 local function bars(parts, messages, choice, special)
-  local close = choice.close or special.eos
+  local close, line_end = choice.close or special.eos,
+                          choice.tight and "" or "\n"
   for _, message in ipairs(messages) do
     parts:mark("<|" .. message.role .. "|>")
-    parts:text("\n" .. message.content):mark(close):text "\n"
+    parts:text(line_end .. message.content):mark(close):text(line_end)
   end
-  parts:mark "<|assistant|>":text "\n"
+  parts:mark "<|assistant|>":text(line_end)
 end
 
 -- [INST] CONTENT [/INST] ANSWER</s> (Llama 2, Mistral). Choices: open, close
 -- (the marks with their spaces), before and after (spaces around answers),
 -- trim_user, trim_answer; begin: a bos in front of every later turn, too;
--- sys: Llama 2's marks around the system message; last: it goes into the last
--- turn, not the first (Mistral v3).
+-- sys: Llama 2's marks around the system message; system = the message where
+-- there is none; last: it goes into the last turn, not the first (Mistral v3).
 local function inst(parts, messages, choice, special)
   local system
   system, messages = split_system(messages)
+  system = system or choice.system
   local at = choice.last and #messages or 1
   local user = choice.trim_user and trimmed or same
   local answer = choice.trim_answer and trimmed or same
@@ -213,6 +218,14 @@ local function either(template, ...)
   return false
 end
 
+-- Templates of Llama 2 have a system message of their own, which a switch in
+-- front of it turns on or off.
+local function switched_system(template)
+  local text = template:match
+    "elif true == true.-set system_message = '([^'{}]+)'"
+  return text and (text:gsub("\\n", "\n"))
+end
+
 local function inst_choices(template)
   local sys = has(template, "<<SYS>>")
   local function space(...) return either(template, ...) and " " or "" end
@@ -225,7 +238,7 @@ local function inst_choices(template)
     trim_user = sys and trims(template),
     trim_answer = trims(template),
     begin = either(template, "bos_token + '[INST]", 'bos_token + "[INST]'),
-    sys = sys,
+    sys = sys, system = sys and switched_system(template) or nil,
     last = has(template, "loop.last and system_message"),
   }
 end
@@ -250,12 +263,17 @@ local families = {
    end},
   {name = "gemma", write = gemma, usual = {trim = true},
    marks = function(t) return has(t, "<start_of_turn>") end,
-   choices = function(t) return {trim = trims(t)} end},
+   choices = function(t)
+     return {trim = trims(t), whole_system = has(t, "first_user_prefix")}
+   end},
   {name = "phi3", write = bars, usual = {close = "<|end|>"},
    marks = function(t)
      return has(t, "<|end|>") and has(t, "<|assistant|>")
    end,
-   choices = function() return {close = "<|end|>"} end},
+   choices = function(t)
+     return {close = "<|end|>",
+             tight = not either(t, "|>\n", "|>' + '\n", '|>" + "\n')}
+   end},
   {name = "zephyr", write = bars, usual = {},
    marks = function(t)
      return has(t, "<|user|>\n") and

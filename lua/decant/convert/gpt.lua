@@ -13,6 +13,9 @@ local function gpt2_sizes(reader, h)
                                     3 * h.n_embd
   h.ff = h.n_inner or 4 * h.n_embd
   reader:put("A.feed_forward_length", "u32", h.ff)
+  if not reader:boolean "scale_attn_weights" then
+    reader:put("A.attention.scale", "f32", 1.0)
+  end
   reader:activation "activation_function"
 end
 
@@ -30,10 +33,10 @@ local gpt2 = {
   defaults = {
     vocab_size = 50257, n_positions = 1024, n_embd = 768, n_layer = 12,
     n_head = 12, layer_norm_epsilon = 1e-5, activation_function = "gelu_new",
-    tie_word_embeddings = true,
+    scale_attn_weights = true, tie_word_embeddings = true,
   },
   generation = {bos_token_id = 50256, eos_token_id = 50256},
-  fixed = {scale_attn_weights = true, scale_attn_by_inverse_layer_idx = false,
+  fixed = {scale_attn_by_inverse_layer_idx = false,
            add_cross_attention = false},
   steps = {gpt2_sizes},
   prefixes = {"transformer.", ""},
@@ -79,16 +82,18 @@ local gptneox = {
     {"num_attention_heads", "A.attention.head_count", "count", 1 << 12},
     {"layer_norm_eps", "A.attention.layer_norm_epsilon", "epsilon"},
     {"use_parallel_residual", "A.use_parallel_residual", "boolean"},
+    {"attention_bias", nil, "boolean"},
   },
   defaults = {
     vocab_size = 50432, max_position_embeddings = 2048, hidden_size = 6144,
     num_hidden_layers = 44, intermediate_size = 24576,
     num_attention_heads = 64, layer_norm_eps = 1e-5, hidden_act = "gelu",
     use_parallel_residual = true, rotary_pct = 0.25,
-    rotary_emb_base = 10000.0, tie_word_embeddings = false,
+    rotary_emb_base = 10000.0, attention_bias = true,
+    tie_word_embeddings = false,
   },
   generation = {bos_token_id = 0, eos_token_id = 2},
-  fixed = {attention_bias = true},
+  fixed = {},
   rope_base = "rotary_emb_base",
   rope_share = "rotary_pct",
   steps = {neox_sizes, rope},
@@ -100,8 +105,9 @@ local gptneox = {
     source = "layers.%d.", target = "blk.%d.", count = "layers",
     parts = {{
       {"input_layernorm", "attn_norm", "d"},
-      {"attention.query_key_value", "attn_qkv", "qkv", "d", swap = "heads"},
-      {"attention.dense", "attn_output", "d", "d"},
+      {"attention.query_key_value", "attn_qkv", "qkv", "d", swap = "heads",
+       bias = "attention_bias"},
+      {"attention.dense", "attn_output", "d", "d", bias = "attention_bias"},
       {"post_attention_layernorm", "ffn_norm", "d"},
       {"mlp.dense_h_to_4h", "ffn_up", "ff", "d"},
       {"mlp.dense_4h_to_h", "ffn_down", "d", "ff"},

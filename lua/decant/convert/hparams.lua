@@ -1,6 +1,7 @@
 -- hparams.lua: config.json read by an architecture's table.
 --
---   read(path, config, family) -> h
+--   read(path, config, family [, weights]) -> h
+--     weights    the checkpoint, for what its tensors alone say
 --     h[key]     the values by their names in config.json
 --     h.keys     list of {key, kind, value} for the GGUF, in order
 --     h.made     list of {name, shape, bytes}: f32 tensors that config.json
@@ -53,6 +54,14 @@ end
 -- Whether the file says null: "none", where the class has a default.
 function Reader:is_null(key)
   return self.config[key] == files.null
+end
+
+-- A tensor of the checkpoint, under whichever prefix; nil if it is not there.
+function Reader:tensor(name)
+  for _, prefix in ipairs(self.weights and self.family.prefixes or {}) do
+    local tensor = self.weights:find(prefix .. name)
+    if tensor then return tensor end
+  end
 end
 
 local rules = {}
@@ -152,6 +161,7 @@ local activations = {
   gelu = "gelu", gelu_python = "gelu",
   gelu_new = "gelu_tanh", gelu_fast = "gelu_tanh",
   gelu_pytorch_tanh = "gelu_tanh", gelu_python_tanh = "gelu_tanh",
+  gelu_accurate = "gelu_tanh", quick_gelu = "gelu_quick",
 }
 
 -- `name` is what the key means, if that is not its value.
@@ -177,9 +187,9 @@ local function check_fixed(reader)
   end
 end
 
-local function read(path, config, family)
+local function read(path, config, family, weights)
   local reader = setmetatable({
-    path = path, config = config, family = family,
+    path = path, config = config, family = family, weights = weights,
     h = {keys = {}, made = {}, swaps = {}},
   }, Reader)
   check_fixed(reader)

@@ -31,6 +31,9 @@ local function fields(epsilon, epsilon_key, ...)
   }
 end
 
+-- Whether q, k, v and o have biases.
+local BIASED <const> = {"attention_bias", nil, "boolean"}
+
 local fields_rms = fields("rms_norm_eps", RMS)
 
 -- Sizes by the names that the rows below use.
@@ -55,10 +58,15 @@ local function activation(reader)
   reader:activation "hidden_act"
 end
 
--- Gemma's has two keys; the newer one counts if it is there.
+-- Gemma's first files say gelu and mean the tanh form; a hidden_activation
+-- beside it is not read. In Gemma 2 and 3 that key is the one that counts.
 local function gemma_activation(reader)
-  reader:activation(reader:value "hidden_activation" ~= nil
-                    and "hidden_activation" or "hidden_act")
+  local name = reader:value "hidden_act"
+  reader:activation("hidden_act", name == "gelu" and "gelu_new" or name)
+end
+
+local function hidden_activation(reader)
+  reader:activation "hidden_activation"
 end
 
 -- q k times this; the class scales by another number than the head's size.
@@ -76,6 +84,9 @@ local function attention(qk)
     {"self_attn.o_proj", "attn_output", "d", "q", bias = qk.o_bias},
   }
 end
+
+local biased_attention = attention {bias = "attention_bias",
+                                    o_bias = "attention_bias"}
 
 local function gated(bias)
   return {
@@ -124,8 +135,7 @@ local llama_defaults = {
 
 local llama = {
   name = "llama",
-  fields = fields("rms_norm_eps", RMS,
-                  {"attention_bias", nil, "boolean"},
+  fields = fields("rms_norm_eps", RMS, BIASED,
                   {"mlp_bias", nil, "boolean"}),
   defaults = llama_defaults,
   generation = {bos_token_id = 1, eos_token_id = 2},
@@ -164,9 +174,9 @@ local qwen2 = {
 
 local qwen3 = copy(qwen2, {
   name = "qwen3",
+  fields = fields("rms_norm_eps", RMS, BIASED),
   defaults = copy(qwen_defaults, {head_dim = 128}),
-  fixed = {attention_bias = false},
-  stacks = layers(norms, head_norms(), attention {}, gated()),
+  stacks = layers(norms, head_norms(), biased_attention, gated()),
 })
 
 -- Fused matrices stay fused: rows q | k | v and gate | up.
@@ -191,23 +201,25 @@ local phi3 = {
   parts = {final_norm},
 }
 
--- Layer norms, biases everywhere, no gate.
+-- Layer norms, biases everywhere (norms have them always), no gate.
 local starcoder2 = {
   name = "starcoder2",
-  fields = fields("norm_epsilon", "A.attention.layer_norm_epsilon"),
+  fields = fields("norm_epsilon", "A.attention.layer_norm_epsilon",
+                  {"use_bias", nil, "boolean"}),
   defaults = copy(llama_defaults, {
     vocab_size = 49152, max_position_embeddings = 4096, hidden_size = 3072,
     num_hidden_layers = 30, intermediate_size = 12288,
     num_attention_heads = 24, num_key_value_heads = 2, norm_epsilon = 1e-5,
-    hidden_act = "gelu_pytorch_tanh", tie_word_embeddings = true,
+    hidden_act = "gelu_pytorch_tanh", use_bias = true,
+    tie_word_embeddings = true,
   }),
   generation = {bos_token_id = 50256, eos_token_id = 50256},
-  fixed = {use_bias = true, mlp_type = "default", norm_type = "layer_norm"},
+  fixed = {mlp_type = "default", norm_type = "layer_norm"},
   bias = true,
   steps = {sizes, rope, window, activation},
-  stacks = layers(norms, attention {}, {
-    {"mlp.c_fc", "ffn_up", "ff", "d"},
-    {"mlp.c_proj", "ffn_down", "d", "ff"},
+  stacks = layers(norms, attention {bias = "use_bias", o_bias = "use_bias"}, {
+    {"mlp.c_fc", "ffn_up", "ff", "d", bias = "use_bias"},
+    {"mlp.c_proj", "ffn_down", "d", "ff", bias = "use_bias"},
   }),
   parts = {final_norm},
 }
@@ -217,17 +229,17 @@ local gemma_defaults = {
   num_hidden_layers = 28, intermediate_size = 24576, num_attention_heads = 16,
   num_key_value_heads = 16, head_dim = 256, rms_norm_eps = 1e-6,
   hidden_act = "gelu_pytorch_tanh", rope_theta = 10000.0,
-  tie_word_embeddings = true,
+  attention_bias = false, tie_word_embeddings = true,
 }
 
 local gemma = {
   name = "gemma",
-  fields = fields_rms,
+  fields = fields("rms_norm_eps", RMS, BIASED),
   defaults = gemma_defaults,
   generation = {bos_token_id = 2, eos_token_id = 1, pad_token_id = 0},
-  fixed = {attention_bias = false, use_bidirectional_attention = false},
+  fixed = {use_bidirectional_attention = false},
   steps = {sizes, rope, gemma_activation},
-  stacks = layers(gemma_norms, attention {}, gated()),
+  stacks = layers(gemma_norms, biased_attention, gated()),
   parts = {gemma_final_norm},
 }
 
@@ -240,32 +252,34 @@ local caps = {
 
 local gemma2 = copy(gemma, {
   name = "gemma2",
-  fields = fields("rms_norm_eps", RMS, table.unpack(caps)),
+  fields = fields("rms_norm_eps", RMS, BIASED, table.unpack(caps)),
   defaults = copy(gemma_defaults, {
     hidden_size = 2304, num_hidden_layers = 26, intermediate_size = 9216,
     num_attention_heads = 8, num_key_value_heads = 4,
     query_pre_attn_scalar = 256, sliding_window = 4096,
+    hidden_activation = "gelu_pytorch_tanh",
     attn_logit_softcapping = 50.0, final_logit_softcapping = 30.0,
   }),
   window_pattern = 2,  -- every second layer sees all
-  steps = {sizes, rope, window, gemma_activation, score_scale},
-  stacks = layers(sandwich_norms, attention {}, gated()),
+  steps = {sizes, rope, window, hidden_activation, score_scale},
+  stacks = layers(sandwich_norms, biased_attention, gated()),
 })
 
 local gemma3 = copy(gemma2, {
   name = "gemma3",
-  fields = fields("rms_norm_eps", RMS, caps[2]),
+  fields = fields("rms_norm_eps", RMS, BIASED, caps[2]),
   defaults = copy(gemma_defaults, {
     vocab_size = 262208, max_position_embeddings = 131072,
     hidden_size = 2304, num_hidden_layers = 26, intermediate_size = 9216,
     num_attention_heads = 8, num_key_value_heads = 4,
     query_pre_attn_scalar = 256, sliding_window = 4096,
+    hidden_activation = "gelu_pytorch_tanh",
     rope_theta = 1000000.0, rope_local_base_freq = 10000.0,
   }),
   window_pattern = 6,
   rope_part = "full_attention",
   rope_local = "sliding_attention",
-  stacks = layers(sandwich_norms, head_norms(1), attention {}, gated()),
+  stacks = layers(sandwich_norms, head_norms(1), biased_attention, gated()),
 })
 
 local families = {

@@ -121,6 +121,10 @@ local kinds = {}
 
 function kinds.default() end
 
+-- Another base for texts longer than max_position_embeddings, which is as far
+-- as the converted model goes: below that it changes nothing.
+kinds.dynamic = kinds.default
+
 function kinds.linear(reader, rope)
   reader:put("A.rope.scaling.type", "string", "linear")
   reader:put("A.rope.scaling.factor", "f32", rope:needed("factor", 1e-3, 1e6))
@@ -189,8 +193,8 @@ local function kind_of(rope)
   if name == nil or name == files.null then name = rope.values.type end
   if name == nil or name == files.null then return kinds.default end
   if type(name) ~= "string" or not kinds[name] then
-    rope:fail("rope_type", "= %s, supported are default, linear, yarn, "
-              .. "llama3 and longrope", failure.shown(name))
+    rope:fail("rope_type", "= %s, supported are default, dynamic, linear, "
+              .. "yarn, llama3 and longrope", failure.shown(name))
   end
   return kinds[name]
 end

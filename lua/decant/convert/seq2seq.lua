@@ -38,12 +38,22 @@ local function sizes(reader, h)
   reader:put("A.attention.layer_norm_epsilon", "f32", LAYER_NORM_EPSILON)
 end
 
+-- Marian and Pegasus read a table of sinusoids that lies in the file. In F32
+-- it is what is computed here; one that was rounded to 16 bits is taken along.
+local function rounded_positions(reader)
+  if not reader.family.stored_positions then return false end
+  local table_ = reader:tensor "encoder.embed_positions.weight"
+  return table_ ~= nil and table_.dtype ~= "F32"
+end
+
 local function choices(reader, h)
   local family = reader.family
   reader:put("A.embedding_scale", "f32", reader:boolean "scale_embedding"
                                          and math.sqrt(h.d_model) or 1.0)
   reader:activation "activation_function"
-  reader:put("decant.positions", "string", family.positions)
+  h.rounded_positions = rounded_positions(reader)
+  reader:put("decant.positions", "string",
+             h.rounded_positions and "learned" or family.positions)
   reader:put("decant.norm_place", "string", family.norm_place)
   if family.skips_pads then
     local pad = reader:value "pad_token_id"
@@ -88,12 +98,16 @@ local decoder = stack("decoder", "dec", self_attention,
                       feed_forward "decoder_ff")
 
 -- What stands beside the layers, on both sides.
-local positions = {
-  {"encoder.embed_positions", "enc.position_embd", "context", "d",
-   table = true, skip = "position_offset"},
-  {"decoder.embed_positions", "dec.position_embd", "context", "d",
-   table = true, skip = "position_offset"},
-}
+local function position_tables(only)
+  return {
+    {"encoder.embed_positions", "enc.position_embd", "context", "d",
+     table = true, skip = "position_offset", only = only},
+    {"decoder.embed_positions", "dec.position_embd", "context", "d",
+     table = true, skip = "position_offset", only = only},
+  }
+end
+local positions = position_tables()
+local rounded = position_tables "rounded_positions"
 local embedding_norms = {
   {"encoder.layernorm_embedding", "enc.embd_norm", "d"},
   {"decoder.layernorm_embedding", "dec.embd_norm", "d"},
@@ -130,9 +144,11 @@ local marian = {
   -- keys that, where they are present, must say what the graph does
   fixed = fixed {normalize_embedding = false, static_position_embeddings = true,
                  share_encoder_decoder_embeddings = true},
-  positions = "sinusoidal",  -- computed; a table in the file is ignored
+  positions = "sinusoidal",  -- computed
+  stored_positions = true,
+  position_offset = 0,
   norm_place = "post",
-  parts = {},
+  parts = {rounded},
   -- Lua patterns, behind the prefix
   ignored = {"^encoder%.embed_positions%.weight$",
              "^decoder%.embed_positions%.weight$"},
@@ -195,8 +211,10 @@ local pegasus = {
                  add_final_layer_norm = true,
                  static_position_embeddings = true},
   positions = "sinusoidal",
+  stored_positions = true,
+  position_offset = 0,
   norm_place = "pre",
-  parts = {final_norms},
+  parts = {final_norms, rounded},
   ignored = {"^encoder%.embed_positions%.weight$",
              "^decoder%.embed_positions%.weight$"},
 }

@@ -76,6 +76,11 @@ function Draft:set(key, kind, value)
   self.more[#self.more + 1] = {key, kind, value}
 end
 
+-- llama.cpp's unigram has none, whatever pieces there are.
+function Draft:set_byte_fallback()
+  self:set("decant.tokenizer.byte_fallback", "bool", true)
+end
+
 -- Embedding tables are padded for speed: ids without a token get a name that
 -- no text becomes.
 function Draft:fill()

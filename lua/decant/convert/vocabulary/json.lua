@@ -69,6 +69,9 @@ local function byte_bpe(path, json, size)
   end
   draft.merges = merge_list(path, json.model.merges)
   check_merges(draft, path, draft.merges)
+  if #steps_of(json.normalizer, "NFC") > 0 then
+    draft:set("decant.tokenizer.nfc", "bool", true)
+  end
   for _, step in ipairs(steps_of(json.pre_tokenizer, "ByteLevel")) do
     if step.add_prefix_space == true then
       draft:set("tokenizer.ggml.add_space_prefix", "bool", true)
@@ -163,6 +166,7 @@ local function unigram(path, json, size)
     draft:put(i - 1, row[1], row[2],
               type_of(row[1], model.unk_id == i - 1, model.byte_fallback))
   end
+  if model.byte_fallback == true then draft:set_byte_fallback() end
   set_normalizer(draft, path, json)
   return draft
 end

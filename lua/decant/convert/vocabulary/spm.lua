@@ -6,9 +6,11 @@
 --                                            vocab.json, and the languages
 --                                            follow behind them
 --
--- SentencePiece's user-defined symbols become normal tokens, as llama.cpp has
--- them: their scores, 0, beat all others, and GGUF's user-defined tokens are
--- another thing (added tokens, taken out of a text before it is normalised).
+-- SentencePiece's user-defined symbols become normal tokens of a unigram model,
+-- as llama.cpp has them: their scores, 0, beat all others, and GGUF's
+-- user-defined tokens are another thing (added tokens, taken out of a text
+-- before it is normalised). In BPE no merges would lead to them; there they are
+-- taken out like that.
 
 local core = require "decant.core"
 local drafts = require "decant.convert.vocabulary.draft"
@@ -35,8 +37,8 @@ local function read(path)
 end
 
 local function kind_of(spm, i)
-  local kind = spm.kinds[i]
-  return kind == types.user and types.normal or kind
+  local kind, unigram = spm.kinds[i], spm.type == "unigram"
+  return kind == types.user and unigram and types.normal or kind
 end
 
 local function new_draft(spm, size, path)
@@ -44,6 +46,9 @@ local function new_draft(spm, size, path)
   draft:set("tokenizer.ggml.add_space_prefix", "bool", spm.add_dummy_prefix)
   draft:set("tokenizer.ggml.remove_extra_whitespaces", "bool",
             spm.remove_extra_whitespaces)
+  if spm.byte_fallback and spm.type == "unigram" then
+    draft:set_byte_fallback()
+  end
   if spm.charsmap ~= "" then
     draft:set("tokenizer.ggml.precompiled_charsmap", "u8[]", spm.charsmap)
   end
