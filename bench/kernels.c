@@ -49,12 +49,17 @@ typedef struct product {
   uint8_t *w;
   float *x, *out;
   dc_q8_inputs *q8;
-  dc_q8_panel *packed;  /* NULL: as in the file */
+  uint8_t *packed;  /* NULL: as in the file */
 } product;
 
 
 static void multiply (const product *p) {
   const dc_kernels *k = dc_kernels_get();
+  if (p->packed != NULL) {
+    k->matmul_packed(p->type, p->out, p->rows, p->packed, p->rows, p->q8,
+                     p->cols, p->n);
+    return;
+  }
   switch (p->type) {
     case DC_F32:
       k->matmul_f32(p->out, p->rows, p->w, p->row_bytes, p->rows, p->x, p->n,
@@ -69,12 +74,8 @@ static void multiply (const product *p) {
                      p->cols, p->n);
       break;
     case DC_Q8_0:
-      if (p->packed != NULL)
-        k->matmul_q8_packed(p->out, p->rows, p->packed, p->rows, p->q8,
-                            p->cols, p->n);
-      else
-        k->matmul_q8_0(p->out, p->rows, p->w, p->row_bytes, p->rows, p->q8,
-                       p->cols, p->n);
+      k->matmul_q8_0(p->out, p->rows, p->w, p->row_bytes, p->rows, p->q8,
+                     p->cols, p->n);
       break;
     default:
       k->matmul_blocks(p->type, p->out, p->rows, p->w, p->row_bytes, p->rows,
@@ -109,10 +110,10 @@ static void measure (dc_type type, bool pack, size_t rows, size_t n) {
   for (size_t r = 0; r < rows; r++)
     dc_quantize_row(type, p.w + r * p.row_bytes, p.x + r % most * n, n);
   if (pack) {
-    size_t panels = 0;
-    dc_q8_panels(rows, n, &panels);
-    p.packed = room(panels * sizeof *p.packed);
-    dc_q8_pack(p.packed, p.w, p.row_bytes, rows, n);
+    size_t bytes = 0;
+    if (!dc_packed_bytes(type, rows, n, &bytes)) return;
+    p.packed = room(bytes);
+    dc_kernels_get()->pack(type, p.packed, p.w, p.row_bytes, rows, n);
   }
   for (size_t c = 0; c < most; c++)
     dc_kernels_get()->quantize_q8(p.q8 + c * (n / DC_Q8_BLOCK), p.x + c * n, n);
@@ -158,7 +159,8 @@ int main (int argc, char **argv) {
   for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
     if (only != NULL && strcmp(only, dc_type_of(types[t])->name)) continue;
     measure_all(types[t], false, argc, argv);
-    if (types[t] == DC_Q8_0) measure_all(types[t], true, argc, argv);
+    if (dc_strip_bytes(types[t], 256) > 0)
+      measure_all(types[t], true, argc, argv);
   }
   return 0;
 }

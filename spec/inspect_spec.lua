@@ -49,6 +49,7 @@ describe("inspecting a GGUF", function()
                  {type = "f32", count = 2 + 4 + 1 + 24 + 20 + 8,
                   bytes = floats}}, facts.types)
     assert.equal(halves + floats, facts.weight_bytes)
+    assert.is_nil(facts.packed_bytes)  -- nothing is quantised
   end)
 
   it("counts the cache for the context asked for", function()

@@ -95,7 +95,7 @@ describe("the option pack", function()
     end
   end)
 
-  it("makes a copy of q8_0 weights, which is counted and given back",
+  it("makes a copy of the weights, which is counted and given back",
      function()
     local path = fixtures.gguf("marian", "q8_0")
     collectgarbage()  -- what others dropped is not to be counted
@@ -112,10 +112,19 @@ describe("the option pack", function()
     assert.equal(before, core.memory())
   end)
 
-  it("leaves other weights alone", function()
-    local model <close> = core.load(fixtures.gguf("marian", "f32"),
-                                    {pack = true})
-    assert.equal(0, model:hparams().packed_bytes)
+  it("leaves weights alone that are not quantised", function()
+    for _, type in ipairs {"f32", "f16"} do
+      local model <close> = core.load(fixtures.gguf("marian", type),
+                                      {pack = true})
+      assert.equal(0, model:hparams().packed_bytes)
+    end
+  end)
+
+  it("takes what was said of the file", function()
+    local path = fixtures.gguf("marian", "q8_0")
+    local _, facts = require "decant.inspect"(path)
+    local model <close> = core.load(path, {pack = true})
+    assert.equal(facts.packed_bytes, model:hparams().packed_bytes)
   end)
 end)
 

@@ -7,8 +7,8 @@
 --     text     for people, lines ended by "\n"
 --     facts    the same as a table; see gguf_facts and weight_facts
 --
--- Weights of a GGUF are used where they lie in the mapped file, so what they
--- take of memory is what they take in the file. The cache holds float32.
+-- Weights of a GGUF are used where they lie in the mapped file, or from a
+-- packed copy that takes about as much. The cache holds float32.
 
 local core = require "decant.core"
 local checkpoint = require "decant.checkpoint"
@@ -107,8 +107,7 @@ end
 -- the row itself (layers with a sliding window keep `held` positions, if those
 -- are fewer), and for an encoder-decoder those of its source. Nothing of an
 -- architecture that decant does not run.
-local function cache_of(gguf, kind, context)
-  local cache = core.cache_sizes(gguf)
+local function cache_of(cache, kind, context)
   if not cache or not context then return {} end
   local position = cache.width * CACHE_BYTES
   local held = math.min(context, cache.room)
@@ -146,7 +145,7 @@ end
 
 -- {format = "gguf", version, file_bytes, architecture, name, kind, sizes,
 --  tokenizer = {model, pieces, special}, generation, types, weight_bytes,
---  cache = {context, row, source, windowed, held}}
+--  packed_bytes, cache = {context, row, source, windowed, held}}
 local function gguf_facts(path, gguf, opts)
   local architecture = gguf:get "general.architecture"
   if type(architecture) ~= "string" then
@@ -159,6 +158,7 @@ local function gguf_facts(path, gguf, opts)
     sizes.decoder_layers = sizes.decoder_layers or sizes.layers
   end
   local types = type_totals(gguf:tensors(), "type")
+  local memory = core.cache_sizes(gguf)
   return {
     format = "gguf", version = gguf:version(),
     file_bytes = core.file_info(path).size, architecture = architecture,
@@ -166,7 +166,8 @@ local function gguf_facts(path, gguf, opts)
     kind = kind,
     tokenizer = tokenizer_of(gguf), generation = generation_of(gguf),
     types = types, weight_bytes = sum_bytes(types),
-    cache = cache_of(gguf, kind, opts.context or sizes.context),
+    packed_bytes = memory and memory.packed,
+    cache = cache_of(memory, kind, opts.context or sizes.context),
   }
 end
 
@@ -211,6 +212,9 @@ end
 local function add_memory(lines, facts)
   lines:add("memory", "weights %s, used where they lie in the file",
             size_text(facts.weight_bytes))
+  if facts.packed_bytes then
+    lines:add("", "or from a packed copy of %s", size_text(facts.packed_bytes))
+  end
   local cache = facts.cache
   if not cache.row then return end
   lines:add("", "cache %s a row at %s", size_text(cache.row),

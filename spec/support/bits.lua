@@ -199,12 +199,12 @@ local function check(model, way)
   return table.concat(all)
 end
 
--- Q8_0 weights that lie in panels against those that lie as in the file.
+-- Quantised weights that lie in panels against those that lie as in the file.
 local function check_packing(path, way, hp)
   local packed <close> = assert(core.load(path, {pack = true}))
   local plain <close> = assert(core.load(path, {pack = false}))
   assert(plain:hparams().packed_bytes == 0)
-  if packed:hparams().packed_bytes == 0 then return end  -- none of Q8_0
+  if packed:hparams().packed_bytes == 0 then return end  -- none is quantised
   local ids = some_ids(way.length, hp.vocab)
   local all, again = teacher_forced(plain, ids), teacher_forced(packed, ids)
   if table.concat(all) ~= table.concat(again) then

@@ -21,7 +21,7 @@ static float a[MAX_COLS * MAX_N], b[MAX_ROWS * MAX_N];
 static float expected[MAX_COLS * MAX_ROWS + MAX_N];
 static float got[MAX_COLS * MAX_ROWS + MAX_N];
 static uint8_t weights[MAX_ROWS * MAX_N * 4];
-static dc_q8_panel panels[(MAX_ROWS + 15) / 16 * MAX_N / DC_Q8_BLOCK];
+static _Alignas(64) uint8_t panels[(MAX_ROWS + 15) / 16 * 16 * MAX_N * 4];
 static dc_rng rng = {1, 0, 0};
 
 
@@ -152,7 +152,7 @@ static void compare_packed (const dc_kernels *scalar, const dc_kernels *k) {
   bool ok = true, inside = true;
   for (size_t cols = 1; cols <= 10; cols++)
     for (size_t round = 0; round < 6; round++) {
-      size_t rows = 1 + below(MAX_ROWS - 1), row_bytes;
+      size_t rows = 1 + below(MAX_ROWS - 1), row_bytes, bytes;
       size_t some = cols < 10 ? cols : 40;
       size_t n = DC_Q8_BLOCK * (1 + below(MAX_N / DC_Q8_BLOCK));
       dc_row_bytes(DC_Q8_0, n, &row_bytes);
@@ -161,11 +161,13 @@ static void compare_packed (const dc_kernels *scalar, const dc_kernels *k) {
         dc_quantize_row(DC_Q8_0, weights + r * row_bytes, b + r * n, n);
       randomise(a, some * n, 2.0f);
       memset(panels, 0x55, sizeof panels);
-      dc_q8_pack(panels, weights, row_bytes, rows, n);
+      k->pack(DC_Q8_0, panels, weights, row_bytes, rows, n);
+      inside &= dc_packed_bytes(DC_Q8_0, rows, n, &bytes) &&
+                panels[bytes] == 0x55;
       multiply(scalar, DC_Q8_0, expected, row_bytes, rows, some, n);
       memset(got, 0x55, sizeof got);
-      k->matmul_q8_packed(got, MAX_ROWS, panels, rows, quantised(k, some, n),
-                          some, n);
+      k->matmul_packed(DC_Q8_0, got, MAX_ROWS, panels, rows,
+                       quantised(k, some, n), some, n);
       for (size_t c = 0; c < some; c++) {
         const float *end = got + c * MAX_ROWS + rows;
         ok &= same(expected + c * MAX_ROWS, got + c * MAX_ROWS, rows);

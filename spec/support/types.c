@@ -237,6 +237,7 @@ static weight weight_at (dc_type type, const uint8_t *b, int i) {
 /* ---- products ----------------------------------------------------------- */
 
 static uint8_t matrix[MAX_ROWS * MAX_N * 2];
+static _Alignas(64) uint8_t panels[(MAX_ROWS + 15) / 16 * 16 * MAX_N * 2];
 static float x[MAX_COLS][MAX_N];
 static float got[MAX_COLS * MAX_ROWS], expected[MAX_COLS * MAX_ROWS];
 static dc_q8_inputs columns[MAX_COLS * MAX_N / DC_Q8_BLOCK];
@@ -286,6 +287,14 @@ static void multiply (const dc_kernels *k, const product *p,
   memset(got, 0xff, sizeof got);
   k->matmul_blocks(p->kind->type, got, MAX_ROWS, matrix, p->row_bytes, p->rows,
                    cols, n_cols, p->n);
+}
+
+
+static void multiply_packed (const dc_kernels *k, const product *p,
+                             const dc_q8_inputs *cols, size_t n_cols) {
+  memset(got, 0xff, sizeof got);
+  k->matmul_packed(p->kind->type, got, MAX_ROWS, panels, p->rows, cols, n_cols,
+                   p->n);
 }
 
 
@@ -354,7 +363,7 @@ static void report (const kind *k, const char *what, bool ok) {
 
 
 static void check_products (const dc_kernels *k, const kind *kind) {
-  bool exact = true, near = true, alone = true;
+  bool exact = true, near = true, alone = true, packed = true;
   char what[64];
   for (int round = 0; round < 12; round++) {
     product p = random_product(kind);
@@ -363,15 +372,22 @@ static void check_products (const dc_kernels *k, const kind *kind) {
     multiply(k, &p, columns, p.cols);
     exact &= same_columns(&p);
     near &= near_floats(&p);
+    k->pack(kind->type, panels, matrix, p.row_bytes, p.rows, p.n);
+    multiply_packed(k, &p, columns, p.cols);
+    packed &= same_columns(&p);
     for (size_t c = 0; c < p.cols; c++) {
       multiply(k, &p, columns + c * (p.n / DC_Q8_BLOCK), 1);
       alone &= same(expected + c * MAX_ROWS, got, p.rows);
+      multiply_packed(k, &p, columns + c * (p.n / DC_Q8_BLOCK), 1);
+      packed &= same(expected + c * MAX_ROWS, got, p.rows);
     }
   }
   snprintf(what, sizeof what, "bits (%s)", dc_isa_name(k->isa));
   report(kind, what, exact);
   snprintf(what, sizeof what, "one column alone (%s)", dc_isa_name(k->isa));
   report(kind, what, alone);
+  snprintf(what, sizeof what, "bits, packed (%s)", dc_isa_name(k->isa));
+  report(kind, what, packed);
   snprintf(what, sizeof what, "near the floats (%s)", dc_isa_name(k->isa));
   report(kind, what, near);
 }

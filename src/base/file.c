@@ -70,6 +70,17 @@ bool dc_file_open (dc_file *file, const char *path, bool map, dc_error *err) {
 }
 
 
+/* A page that is shared with the file is dropped from our memory, not from the
+   system's cache, and is found there again. */
+void dc_file_release (const dc_file *file, const void *bytes, size_t size) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)bytes + page - 1) / page * page;
+  uintptr_t to = ((uintptr_t)bytes + size) / page * page;
+  if (file->mapped && from < to)
+    madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+
 void dc_file_close (dc_file *file) {
   if (file->mapped)
     munmap((void *)(uintptr_t)file->data, file->size);

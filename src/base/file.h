@@ -24,6 +24,10 @@ typedef struct dc_file {
    never end). The message names the path. */
 bool dc_file_open (dc_file *file, const char *path, bool map, dc_error *err);
 
+/* Some bytes will hardly be read again: pages of a mapping that hold nothing
+   else go back to the system. (To read them still works.) */
+void dc_file_release (const dc_file *file, const void *bytes, size_t size);
+
 /* Idempotent; accepts a zeroed dc_file. */
 void dc_file_close (dc_file *file);
 

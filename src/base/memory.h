@@ -2,6 +2,12 @@
 ** memory.h: all memory that is not Lua's. Blocks are aligned to 64 bytes (one
 ** cache line, one AVX-512 register) and zeroed. The bytes in use are counted,
 ** so that a spec can show that nothing is left behind.
+**
+** A block of 4 MB or more lies in pages of 2 MB, where the system has them for
+** those who ask (Linux): reading through it costs the processor fewer look-ups
+** of addresses, half again as many bytes a second. Its pages take memory from
+** the first write to them on, so that threads that fill it together share that
+** work, too. Elsewhere it is a block like any other.
 */
 #ifndef DC_MEMORY_H
 #define DC_MEMORY_H

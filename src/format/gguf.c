@@ -342,6 +342,11 @@ void dc_gguf_clear (dc_gguf *g) {
 }
 
 
+void dc_gguf_release (const dc_gguf *g, const void *bytes, size_t size) {
+  dc_file_release(&g->file, bytes, size);
+}
+
+
 void dc_gguf_close (dc_gguf *g) {
   if (g == NULL) return;
   dc_gguf_clear(g);

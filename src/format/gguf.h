@@ -71,6 +71,9 @@ bool dc_gguf_open (dc_gguf **out, const char *path, bool map, dc_error *err);
 /* Accepts NULL. */
 void dc_gguf_close (dc_gguf *g);
 
+/* Some bytes of its tensors will hardly be read again (see dc_file_release). */
+void dc_gguf_release (const dc_gguf *g, const void *bytes, size_t size);
+
 const char *dc_gguf_path (const dc_gguf *g);
 uint32_t dc_gguf_version (const dc_gguf *g);
 size_t dc_gguf_alignment (const dc_gguf *g);

@@ -4,8 +4,9 @@
 ** kind, "causal" or "seq2seq", of each architecture that runs; and
 ** core.cache_sizes(gguf), what the cache of a model would hold that is not
 ** loaded: {full = layers that keep all positions, windowed = layers that keep
-** `room` of them, width = numbers of a position in a layer}; nil, message if
-** decant does not run this file.
+** `room` of them, width = numbers of a position in a layer, packed = bytes of
+** the packed copy of its weights, if they can be bound}; nil, message if decant
+** does not run this file.
 */
 #include <string.h>
 
@@ -147,6 +148,18 @@ int dc_model_architectures (lua_State *L) {
 }
 
 
+/* 0: the weights are not what a model of this kind has. */
+static size_t packed_bytes (const dc_hparams *hp, const dc_gguf *file) {
+  dc_weights w;
+  dc_error err;
+  size_t bytes = 0;
+  if (!dc_weights_bind(&w, hp, hp->context, file, &err)) return 0;
+  if (!dc_weights_packed_bytes(&w, &bytes)) bytes = 0;
+  dc_weights_free(&w);
+  return bytes;
+}
+
+
 int dc_model_cache_sizes (lua_State *L) {
   dc_hparams hp;
   dc_error err;
@@ -155,7 +168,9 @@ int dc_model_cache_sizes (lua_State *L) {
   const dc_stack_sizes *s = &hp.decoder;
   size_t windowed = 0;
   for (uint32_t i = 0; i < s->n_layers; i++) windowed += dc_is_windowed(&hp, i);
+  size_t packed = packed_bytes(&hp, dc_check_gguf(L, 1));
   lua_newtable(L);
+  if (packed > 0) set_integer(L, "packed", packed);
   set_integer(L, "full", s->n_layers - windowed);
   set_integer(L, "windowed", windowed);
   set_integer(L, "room", dc_window_room(hp.window));

@@ -47,10 +47,22 @@ typedef struct dc_panel {
 /* The panels of one block, at most. */
 #define DC_MAX_PANELS 8
 
+/* Words of 16 rows: word[k][r] is the k-th of row r. */
+typedef uint32_t dc_words[DC_LANES];
+
+/* 16 blocks, one a lane, as they lie in 16 rows or, cut into words and turned
+   already, in a matrix in panels (panels.h). */
+typedef struct dc_blocks {
+  const uint8_t *row[DC_LANES];
+  const dc_words *words;   /* NULL: they lie in rows */
+  const uint16_t *halves;  /* [DC_LANES]: the half that is not in a word */
+} dc_blocks;
+
 typedef struct dc_format {
   /* 16 blocks, one a lane, to as many panels as one block has. */
-  void (*unpack) (dc_panel *panels, const uint8_t *const *block);
+  void (*unpack) (dc_panel *panels, const dc_blocks *block);
   int bytes;       /* of a block */
+  int words_at;    /* in a block; 2 if a half stands alone in front */
   int panels;      /* of a block */
   int group;       /* inputs that share a scale: 16 or 32 */
   int zero;        /* the code of 0 */
@@ -62,24 +74,6 @@ typedef struct dc_format {
    any short loop, and then not see them (measured: bench/LOG.md). */
 #define EACH_ROW \
   _Pragma("GCC unroll 1") for (int r = 0; r < DC_LANES; r++)
-
-/* Words of 16 rows: word[k][r] is the k-th of row r. */
-typedef uint32_t dc_words[DC_LANES];
-
-
-/* n words (a multiple of 4) of every block, from its byte `at` on. */
-static inline void gather (dc_words *out, const uint8_t *const *block,
-                           size_t at, int n) {
-  for (int k = 0; k < n; k += 4) v_turn(out + k, block, at + 4 * (size_t)k);
-}
-
-
-/* The half at byte `at` of every block. */
-static inline void gather_halves (float *out, const uint8_t *const *block,
-                                  size_t at) {
-  v_store(out, v_turn_f16(block, at));
-}
-
 
 /* The half in the low or the high part of a word that was gathered. */
 static inline void half_of_words (float *out, const uint32_t *restrict w,
@@ -122,6 +116,30 @@ static inline void min_from_byte (float *restrict out,
                                   const dc_words *restrict s, int k) {
   const uint32_t *w = s[k / 4];
   EACH_ROW out[r] = -(d[r] * (float)(int)(w[r] >> 8 * (k % 4) & 0xff));
+}
+
+
+/* n words (a multiple of 4) of every block, from its byte `at` on. */
+static inline void gather (dc_words *out, const dc_blocks *block, size_t at,
+                           int n) {
+  if (block->words != NULL)
+    for (int k = 0; k < n; k++)
+      take_bits(out[k], block->words[at / 4 + (size_t)k], 0, UINT32_MAX);
+  else
+    for (int k = 0; k < n; k += 4)
+      v_turn(out + k, block->row, at + 4 * (size_t)k);
+}
+
+
+/* The half at byte `at` of every block. */
+static inline void gather_halves (float *out, const dc_blocks *block,
+                                  size_t at) {
+  if (block->words == NULL)
+    v_store(out, v_turn_f16(block->row, at));
+  else if (block->halves == NULL)
+    half_of_words(out, block->words[at / 4], 8 * (int)(at % 4));
+  else
+    v_store(out, v_load_f16(block->halves));
 }
 
 #define EACH_BYTE(b) (0x01010101u * (b))

@@ -10,7 +10,7 @@
 
 
 /* 16 bytes at `at`: low halves are inputs 0-15, high halves 16-31. */
-static inline void gather_iq4 (dc_panel *p, const uint8_t *const *block,
+static inline void gather_iq4 (dc_panel *p, const dc_blocks *block,
                                size_t at) {
   gather_nibbles(p->q, block, at);
   for (int g = 0; g < 8; g++) v_lookup(p->q[g], dc_iq4_values);
@@ -18,7 +18,7 @@ static inline void gather_iq4 (dc_panel *p, const uint8_t *const *block,
 
 
 /* {half d; u8 qs[16]} */
-static void unpack_iq4_nl (dc_panel *p, const uint8_t *const *block) {
+static void unpack_iq4_nl (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_iq4(p, block, 2);
 }
@@ -26,7 +26,7 @@ static void unpack_iq4_nl (dc_panel *p, const uint8_t *const *block) {
 
 /* {half d; u16 scales_h; u8 scales_l[4]; u8 qs[128]}: 8 scales of 6 bits, 32
    too large: four bits in scales_l, two in scales_h. */
-static void unpack_iq4_xs (dc_panel *p, const uint8_t *const *block) {
+static void unpack_iq4_xs (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
   dc_words s[4];  /* d and scales_h; scales_l */
   gather(s, block, 0, 4);

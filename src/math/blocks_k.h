@@ -14,7 +14,7 @@
 /* The 12 bytes of Q4_K and Q5_K: 8 scales and 8 minima of 6 bits. Of 0-3 the
    six bits are together; of 4-7 the low four share a byte, and the high two
    are on top of numbers 0-3. */
-static inline void unpack_scales_6 (dc_panel *p, const uint8_t *const *block) {
+static inline void unpack_scales_6 (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES], d_min[DC_LANES];
   dc_words head[4], scale[2], min[2], *s = head + 1;
   gather(head, block, 0, 4);
@@ -34,7 +34,7 @@ static inline void unpack_scales_6 (dc_panel *p, const uint8_t *const *block) {
 
 
 /* 128 bytes at `at`; every 32 of them are two panels: low and high halves. */
-static inline void unpack_nibbles (dc_panel *p, const uint8_t *const *block,
+static inline void unpack_nibbles (dc_panel *p, const dc_blocks *block,
                                    size_t at) {
   for (int k = 0; k < 8; k += 2) {
     dc_words w[8];
@@ -48,7 +48,7 @@ static inline void unpack_nibbles (dc_panel *p, const uint8_t *const *block,
 
 
 /* {half d, dmin; u8 scales[12]; u8 qs[128]} */
-static void unpack_q4_k (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q4_k (dc_panel *p, const dc_blocks *block) {
   unpack_scales_6(p, block);
   unpack_nibbles(p, block, 16);
 }
@@ -56,7 +56,7 @@ static void unpack_q4_k (dc_panel *p, const uint8_t *const *block) {
 
 /* {half d, dmin; u8 scales[12]; u8 qh[32]; u8 qs[128]}: bit k of qh is the
    fifth of panel k. */
-static void unpack_q5_k (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q5_k (dc_panel *p, const dc_blocks *block) {
   dc_words high[8];
   unpack_scales_6(p, block);
   unpack_nibbles(p, block, 48);
@@ -70,7 +70,7 @@ static void unpack_q5_k (dc_panel *p, const uint8_t *const *block) {
 /* {u8 ql[128]; u8 qh[64]; i8 scales[16]; half d}. A half of the block has 64
    bytes of ql (low halves: panels 0 and 1, high halves: 2 and 3) and 32 of qh
    (two bits for each of the four). */
-static void unpack_q6_k (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q6_k (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
   dc_words s[4];
   for (int k = 0; k < 8; k += 4) {
@@ -94,7 +94,7 @@ static void unpack_q6_k (dc_panel *p, const uint8_t *const *block) {
 
 /* 64 bytes at `at`, two bits a code: panels 0-3 are the first 32 bytes shifted
    by 0, 2, 4 and 6, panels 4-7 the others. */
-static inline void unpack_pairs (dc_panel *p, const uint8_t *const *block,
+static inline void unpack_pairs (dc_panel *p, const dc_blocks *block,
                                  size_t at) {
   dc_words w[16];
   gather(w, block, at, 16);
@@ -106,7 +106,7 @@ static inline void unpack_pairs (dc_panel *p, const uint8_t *const *block,
 
 /* {u8 scales[16]; u8 qs[64]; half d, dmin}: a scale in the low half of each
    byte, a minimum in the high half. */
-static void unpack_q2_k (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q2_k (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES], d_min[DC_LANES];
   dc_words s[4], scale[4], min[4], tail[4];
   gather(s, block, 0, 4);
@@ -127,7 +127,7 @@ static void unpack_q2_k (dc_panel *p, const uint8_t *const *block) {
 
 /* The 12 bytes of Q3_K: 16 scales of 6 bits, 32 too large. The low four bits
    of 0-7 and 8-15 share 8 bytes, the high two bits of all are behind them. */
-static inline void unpack_scales_3 (dc_panel *p, const uint8_t *const *block) {
+static inline void unpack_scales_3 (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
   dc_words s[4], scale[4];
   gather_halves(d, block, 108);
@@ -143,7 +143,7 @@ static inline void unpack_scales_3 (dc_panel *p, const uint8_t *const *block) {
 
 /* {u8 hmask[32]; u8 qs[64]; u8 scales[12]; half d}: bit k of hmask is the
    third of panel k. */
-static void unpack_q3_k (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q3_k (dc_panel *p, const dc_blocks *block) {
   dc_words high[8];
   unpack_scales_3(p, block);
   unpack_pairs(p, block, 32);

@@ -12,7 +12,7 @@
 
 
 /* 16 bytes at `at`, as said above. */
-static inline void gather_nibbles (dc_words *q, const uint8_t *const *block,
+static inline void gather_nibbles (dc_words *q, const dc_blocks *block,
                                    size_t at) {
   dc_words w[4];
   gather(w, block, at, 4);
@@ -27,7 +27,7 @@ static inline void gather_nibbles (dc_words *q, const uint8_t *const *block,
    Bits 0-3 of a group go to its four bytes: the product puts copies of them 7
    bits apart, none on top of another, and bit i of copy i is bit 8 i. */
 static inline void gather_fifth_bits (dc_words *q,
-                                      const uint8_t *const *block, size_t at) {
+                                      const dc_blocks *block, size_t at) {
   dc_words bits[4];
   gather(bits, block, at, 4);
   for (int g = 0; g < 8; g++)
@@ -39,14 +39,14 @@ static inline void gather_fifth_bits (dc_words *q,
 
 
 /* {half d; u8 qs[16]} */
-static void unpack_q4_0 (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q4_0 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_nibbles(p->q, block, 2);
 }
 
 
 /* {half d, m; u8 qs[16]} */
-static void unpack_q4_1 (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q4_1 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_halves(p->min[0], block, 2);
   gather_nibbles(p->q, block, 4);
@@ -54,7 +54,7 @@ static void unpack_q4_1 (dc_panel *p, const uint8_t *const *block) {
 
 
 /* {half d; u32 qh; u8 qs[16]} */
-static void unpack_q5_0 (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q5_0 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_nibbles(p->q, block, 6);
   gather_fifth_bits(p->q, block, 2);
@@ -62,7 +62,7 @@ static void unpack_q5_0 (dc_panel *p, const uint8_t *const *block) {
 
 
 /* {half d, m; u32 qh; u8 qs[16]} */
-static void unpack_q5_1 (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q5_1 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_halves(p->min[0], block, 2);
   gather_nibbles(p->q, block, 8);
@@ -71,7 +71,7 @@ static void unpack_q5_1 (dc_panel *p, const uint8_t *const *block) {
 
 
 /* {half d; i8 q[32]} */
-static void unpack_q8_0 (dc_panel *p, const uint8_t *const *block) {
+static void unpack_q8_0 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather(p->q, block, 2, 8);
 }

@@ -74,11 +74,11 @@ static void blocks_to_floats (const dc_format *f, float *out,
   size_t inputs = 32 * (size_t)f->panels, n_blocks = n / inputs;
   for (size_t first = 0; first < n_blocks; first += DC_LANES) {
     dc_panel panels[DC_MAX_PANELS];
-    const uint8_t *block[DC_LANES];
+    dc_blocks block = {.words = NULL};
     size_t rest = n_blocks - first, many = rest < DC_LANES ? rest : DC_LANES;
     for (size_t r = 0; r < DC_LANES; r++)  /* the last fills the lanes */
-      block[r] = row + (first + (r < many ? r : many - 1)) * (size_t)f->bytes;
-    f->unpack(panels, block);
+      block.row[r] = row + (first + (r < many ? r : many - 1)) * (size_t)f->bytes;
+    f->unpack(panels, &block);
     for (size_t r = 0; r < many; r++)
       for (int k = 0; k < f->panels; k++, out += 32)
         lane_to_floats(out, &panels[k], (int)r, f);

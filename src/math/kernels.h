@@ -107,15 +107,19 @@ typedef struct dc_kernels {
   void (*matmul_q8_0) (float *out, size_t ld_out, const void *w,
                        size_t row_bytes, size_t rows, const dc_q8_inputs *x,
                        size_t cols, size_t n);
-  /* The same bits from a copy of the weights in panels. */
-  void (*matmul_q8_packed) (float *out, size_t ld_out, const dc_q8_panel *w,
-                            size_t rows, const dc_q8_inputs *x, size_t cols,
-                            size_t n);
 
   /* The same for weights of any quantised type; the order of a sum, which for
      Q8_0 is the one above: kernels_blocks.h. */
   void (*matmul_blocks) (dc_type type, float *out, size_t ld_out,
                          const void *w, size_t row_bytes, size_t rows,
+                         const dc_q8_inputs *x, size_t cols, size_t n);
+
+  /* Rows of quantised weights to panels (panels.h), and the bits of the
+     products above from there. */
+  void (*pack) (dc_type type, void *panels, const void *w, size_t row_bytes,
+                size_t rows, size_t n);
+  void (*matmul_packed) (dc_type type, float *out, size_t ld_out,
+                         const void *panels, size_t rows,
                          const dc_q8_inputs *x, size_t cols, size_t n);
 
   /* Activations to blocks of 32: scale = max |x| / 127, q = x / scale to the

@@ -118,23 +118,54 @@ static strip_kernel *strip_kernel_of (const dc_format *f) {
 }
 
 
-/* 16 rows; where there are fewer, the last is repeated. */
+/* The first blocks of 16 rows; where there are fewer, the last is repeated. */
+static dc_blocks blocks_in_rows (const uint8_t *w, size_t row_bytes,
+                                 size_t rows) {
+  dc_blocks b = {.words = NULL};
+  EACH_ROW b.row[r] = w + ((size_t)r < rows ? (size_t)r : rows - 1) * row_bytes;
+  return b;
+}
+
+
+static void set_panel (dc_blocks *b, const dc_format *f,
+                       const uint8_t *panel) {
+  size_t n_words = (size_t)f->bytes / sizeof(uint32_t);
+  b->words = (const void *)panel;
+  b->halves = f->bytes % 4 ? (const void *)(b->words + n_words) : NULL;
+}
+
+
+static dc_blocks blocks_in_panel (const dc_format *f, const uint8_t *panel) {
+  dc_blocks b = {.words = NULL};
+  set_panel(&b, f, panel);
+  return b;
+}
+
+
+/* On to the next block of all rows. */
+static void next_blocks (const dc_format *f, dc_blocks *b) {
+  if (b->words == NULL)
+    EACH_ROW b->row[r] += f->bytes;
+  else
+    set_panel(b, f, (const uint8_t *)b->words + DC_LANES * (size_t)f->bytes);
+}
+
+
+/* 16 rows, of which `rows` count; `next` is to be asked for first (see
+   prefetch). */
 static void sixteen_rows (const dc_format *f, float *out, size_t ld_out,
-                          const uint8_t *w, size_t row_bytes, size_t rows,
+                          dc_blocks block, const uint8_t *next, size_t rows,
                           const dc_q8_inputs *x, size_t cols, size_t n) {
   strip_kernel *multiply = strip_kernel_of(f);
   dc_panel panels[DC_MAX_PANELS];
-  const uint8_t *block[DC_LANES];
   strip s = {.panels = panels, .rows = rows, .zero = f->zero};
   const size_t step = DC_LANES * (size_t)f->bytes;
-  const uint8_t *next = w + AHEAD * DC_LANES * row_bytes;
-  EACH_ROW block[r] = w + ((size_t)r < rows ? (size_t)r : rows - 1) * row_bytes;
   for (s.b = 0; s.b < n / DC_Q8_BLOCK; s.b += s.n) {
     for (s.n = 0; s.n < DC_MAX_PANELS && s.b + s.n < n / DC_Q8_BLOCK;
          s.n += (size_t)f->panels) {
       prefetch(next, step);
-      f->unpack(panels + s.n, block);
-      EACH_ROW block[r] += f->bytes;
+      f->unpack(panels + s.n, &block);
+      next_blocks(f, &block);
       next += step;
     }
     multiply(out, ld_out, &s, x, n / DC_Q8_BLOCK, cols);
@@ -146,8 +177,21 @@ static void matmul_blocks (dc_type type, float *out, size_t ld_out,
                            const void *w, size_t row_bytes, size_t rows,
                            const dc_q8_inputs *x, size_t cols, size_t n) {
   const dc_format *f = dc_format_of(type);
-  for (size_t r = 0; r < rows; r += DC_LANES)
-    sixteen_rows(f, out + r, ld_out, (const uint8_t *)w + r * row_bytes,
-                 row_bytes, rows - r < DC_LANES ? rows - r : DC_LANES, x, cols,
-                 n);
+  for (size_t r = 0; r < rows; r += DC_LANES) {
+    const uint8_t *from = (const uint8_t *)w + r * row_bytes;
+    size_t count = at_most(rows - r, DC_LANES);
+    sixteen_rows(f, out + r, ld_out, blocks_in_rows(from, row_bytes, count),
+                 from + AHEAD * DC_LANES * row_bytes, count, x, cols, n);
+  }
+}
+
+
+static void packed_blocks (dc_type type, float *out, size_t ld_out,
+                           const uint8_t *w, size_t rows,
+                           const dc_q8_inputs *x, size_t cols, size_t n) {
+  const dc_format *f = dc_format_of(type);
+  size_t strip_bytes = dc_strip_bytes(type, n);
+  for (size_t r = 0; r < rows; r += DC_LANES, w += strip_bytes)
+    sixteen_rows(f, out + r, ld_out, blocks_in_panel(f, w), w + FAR,
+                 at_most(rows - r, DC_LANES), x, cols, n);
 }

@@ -20,6 +20,10 @@ INLINE size_t at_most (size_t n, size_t most) {
    the second cache: the first would lose what it holds. */
 #define AHEAD 2
 
+/* In panels the next step follows the last, and only the end of a page of 4 KB
+   stops the processor from seeing that: what comes FAR bytes later will do. */
+#define FAR 4096
+
 INLINE void prefetch (const void *from, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64)
     __builtin_prefetch((const char *)from + i, 0, 2);
@@ -31,6 +35,7 @@ INLINE void prefetch (const void *from, size_t bytes) {
 #include "math/kernels_float.h"
 #include "math/kernels_q8.h"
 #include "math/kernels_blocks.h"
+#include "math/kernels_packed.h"
 #include "math/kernels_attention.h"
 
 
@@ -48,7 +53,8 @@ const dc_kernels VEC_TABLE = {
   .layer_norm = layer_norm, .rms_norm = rms_norm,
   .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,
   .matmul_bf16 = matmul_bf16, .matmul_q8_0 = matmul_q8_0,
-  .matmul_q8_packed = matmul_q8_packed, .matmul_blocks = matmul_blocks,
+  .matmul_blocks = matmul_blocks, .pack = pack,
+  .matmul_packed = matmul_packed,
   .quantize_q8 = quantize_q8,
   .attention = attention,
 };

@@ -249,16 +249,18 @@ static void matmul_q8_0 (float *out, size_t ld_out, const void *weights,
 }
 
 
+/* One column is one stream of panels. */
 static void matmul_q8_packed (float *out, size_t ld_out, const dc_q8_panel *w,
                               size_t rows, const dc_q8_inputs *x, size_t cols,
                               size_t n) {
   size_t n_blocks = n / DC_Q8_BLOCK;
   for (size_t r = 0, strips; r < rows; r += strips * DC_LANES) {
-    strips = rows - r > DC_LANES ? Q8_STRIPS : 1;
+    strips = cols > 1 && rows - r > DC_LANES ? Q8_STRIPS : 1;
     size_t count = at_most(rows - r, strips * DC_LANES);
     const dc_q8_panel *next = w + strips * n_blocks;
     q8_strips s = {w, n_blocks, strips, 0, n_blocks, count,
-                   (const uint8_t *)next, 0};
+                   cols > 1 ? (const uint8_t *)next
+                            : (const uint8_t *)w + FAR, 0};
     q8_columns(out + r, ld_out, s, x, n_blocks, cols);
     w = next;
   }

@@ -260,6 +260,26 @@ static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
               _mm256_add_epi32(sum.hi, dot8_codes_8(q, 8, x0, x1))};
 }
 
+static inline __m256i dot8_halves_8 (const uint32_t *w, __m256i x0,
+                                     __m256i x1) {
+  __m256i q = _mm256_loadu_si256((const __m256i *)w);
+  __m256i mask = _mm256_set1_epi8(15);
+  __m256i a = _mm256_maddubs_epi16(_mm256_and_si256(q, mask), x0);
+  __m256i b = _mm256_maddubs_epi16(
+    _mm256_and_si256(_mm256_srli_epi32(q, 4), mask), x1);
+  return _mm256_madd_epi16(_mm256_add_epi16(a, b), _mm256_set1_epi16(1));
+}
+
+static inline vi v_dot8_halves (vi sum, const uint32_t w[16],
+                                const int8_t *x) {
+  int32_t low, high;
+  memcpy(&low, x, sizeof low);
+  memcpy(&high, x + 16, sizeof high);
+  __m256i x0 = _mm256_set1_epi32(low), x1 = _mm256_set1_epi32(high);
+  return (vi){_mm256_add_epi32(sum.lo, dot8_halves_8(w, x0, x1)),
+              _mm256_add_epi32(sum.hi, dot8_halves_8(w + 8, x0, x1))};
+}
+
 static inline vf v_float (vi a) {
   return (vf){_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
 }

@@ -251,6 +251,17 @@ static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
                     _mm512_set1_epi32(four[0]), _mm512_set1_epi32(four[1]));
 }
 
+static inline vi v_dot8_halves (vi sum, const uint32_t w[16],
+                                const int8_t *x) {
+  int32_t low, high;
+  memcpy(&low, x, sizeof low);
+  memcpy(&high, x + 16, sizeof high);
+  __m512i q = _mm512_loadu_si512(w), mask = _mm512_set1_epi8(15);
+  return dot8_codes(sum, _mm512_and_si512(q, mask),
+                    _mm512_and_si512(_mm512_srli_epi32(q, 4), mask),
+                    _mm512_set1_epi32(low), _mm512_set1_epi32(high));
+}
+
 static inline vf v_float (vi a) { return _mm512_cvtepi32_ps(a); }
 
 /* The blocks of two rows, one behind the other. */

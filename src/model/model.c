@@ -52,7 +52,7 @@ static bool load (dc_model *m, const char *path,
   if (!dc_weights_bind(&m->weights, &m->hp, m->context, m->file, err) ||
       !vocabulary_fits(m, err))
     return false;
-  dc_weights_pack(&m->weights, options->pack_most);
+  dc_weights_pack(&m->weights, m->file, options->pack_most, m->threads);
   make_pool(m);
   return true;
 }

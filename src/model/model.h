@@ -52,8 +52,9 @@ typedef struct dc_model_options {
   size_t pack_most;  /* bytes that a packed copy of weights may take */
 } dc_model_options;
 
-/* What a copy may take by default: about what a large last cache holds. */
-#define DC_PACK_MOST ((size_t)64 << 20)
+/* What a copy may take by default. It is as large as the weights in the file,
+   whose pages it frees, and takes a tenth of a second at most to make. */
+#define DC_PACK_MOST ((size_t)256 << 20)
 
 /* A sequence to encode. Row i of the output goes to out + slot[i] * d_model
    (packed: masked tokens are left out, the others keep their slots and

@@ -1,72 +1,119 @@
 /*
-** pack.c: a second copy of small weights, in the order in which products read
-** them (math/panels.h).
+** pack.c: a second copy of quantised weights, in the order in which products
+** read them (math/panels.h).
 **
-** Rows of Q8_0 lie in a file so that one input vector streams past them. To
-** lay 16 of them side by side costs as much as several columns of products,
-** anew in every product; a model that fits the caches gains by paying once. A
-** large one waits for memory either way, and has to start at once: it keeps
-** to its file.
+** A file has rows, in pages of 4 KB. The copy has panels, in large pages
+** (base/memory.h), matrix behind matrix in the order of a step: one stream from
+** the memory, without a look-up of an address at each of its small pages, and
+** of blocks that are turned already. Whoever multiplies a few columns by it is
+** bound by the memory, and gets half as much again from it.
+**
+** The rows of the file are not read any more, save those of an embedding that
+** tokens look up: their pages go back to the system as soon as they are copied,
+** so that the model is in memory once.
 */
 #include "model/weights.h"
 
 #include "base/memory.h"
 #include "base/size.h"
+#include "base/threads.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define WORK 2.0  /* of copying a weight, in multiply-adds */
 
 typedef bool visitor (dc_matrix *matrix, void *context);
 
 
-static bool visit_stack (dc_stack *stack, visitor *visit, void *context) {
-  for (uint32_t i = 0; i < stack->sizes.n_layers && stack->layers; i++) {
-    dc_layer *l = &stack->layers[i];
-    dc_linear *all[] = {&l->self.q, &l->self.k, &l->self.v, &l->self.o,
-                        &l->cross.q, &l->cross.k, &l->cross.v, &l->cross.o,
-                        &l->gate, &l->up, &l->down};
-    for (size_t j = 0; j < COUNT(all); j++)
-      if (all[j]->weight.type == DC_Q8_0 && all[j]->weight.data != NULL &&
-          !visit(&all[j]->weight, context))
-        return false;
-  }
+static bool visit_if_quantised (dc_matrix *m, visitor *visit, void *context) {
+  return m->data == NULL || dc_type_of(m->type)->block == 1 ||
+         visit(m, context);
+}
+
+
+static bool visit_layer (dc_layer *l, visitor *visit, void *context) {
+  dc_linear *all[] = {&l->self.q, &l->self.k, &l->self.v, &l->self.o,
+                      &l->cross.q, &l->cross.k, &l->cross.v, &l->cross.o,
+                      &l->gate, &l->up, &l->down};
+  for (size_t i = 0; i < COUNT(all); i++)
+    if (!visit_if_quantised(&all[i]->weight, visit, context)) return false;
   return true;
 }
 
 
-/* All Q8_0 matrices that inputs are multiplied with; false: a visit failed.
-   (A tied output is a matrix of its own here; the embedding stays.) */
+static bool visit_stack (dc_stack *stack, visitor *visit, void *context) {
+  for (uint32_t i = 0; i < stack->sizes.n_layers && stack->layers; i++)
+    if (!visit_layer(&stack->layers[i], visit, context)) return false;
+  return true;
+}
+
+
+/* All quantised matrices that inputs are multiplied with; false: a visit
+   failed. (A tied output is a matrix of its own here; the embedding stays.) */
 static bool visit_all (dc_weights *w, visitor *visit, void *context) {
   return visit_stack(&w->encoder, visit, context) &&
          visit_stack(&w->decoder, visit, context) &&
-         (w->output.weight.type != DC_Q8_0 ||
-          visit(&w->output.weight, context));
+         visit_if_quantised(&w->output.weight, visit, context);
 }
 
 
-static bool count_panels (dc_matrix *m, void *context) {
+static bool count_bytes (dc_matrix *m, void *context) {
   size_t *total = context, n;
-  return dc_q8_panels(m->rows, m->cols, &n) && dc_size_add(*total, n, total);
+  return dc_packed_bytes(m->type, m->rows, m->cols, &n) &&
+         dc_size_add(*total, n, total);
 }
+
+
+bool dc_weights_packed_bytes (dc_weights *w, size_t *bytes) {
+  *bytes = 0;
+  return visit_all(w, count_bytes, bytes);
+}
+
+
+/* A matrix and where its panels go. */
+typedef struct copy {
+  const dc_matrix *m;
+  uint8_t *to;
+} copy;
+
+
+static void pack_strips (void *context, size_t begin, size_t end, int thread) {
+  const copy *c = context;
+  const dc_matrix *m = c->m;
+  size_t row = begin * DC_LANES, last = end * DC_LANES;
+  (void)thread;
+  dc_kernels_get()->pack(
+    m->type, c->to + begin * dc_strip_bytes(m->type, m->cols),
+    (const uint8_t *)m->data + row * m->row_bytes, m->row_bytes,
+    (last < m->rows ? last : m->rows) - row, m->cols);
+}
+
+
+typedef struct packing {
+  uint8_t *next;          /* where the next matrix goes */
+  const dc_gguf *file;
+  int threads;
+} packing;
 
 
 static bool pack_matrix (dc_matrix *m, void *context) {
-  dc_q8_panel **next = context;
-  size_t n;
-  if (!dc_q8_panels(m->rows, m->cols, &n)) return false;
-  dc_q8_pack(*next, m->data, m->row_bytes, m->rows, m->cols);
-  m->packed = *next;
-  *next += n;
+  packing *p = context;
+  copy c = {m, p->next};
+  size_t strips = (m->rows + DC_LANES - 1) / DC_LANES;
+  dc_parallel_for(strips, WORK * (double)m->rows * (double)m->cols, p->threads,
+                  pack_strips, &c);
+  dc_gguf_release(p->file, m->data, m->rows * m->row_bytes);
+  m->packed = p->next;
+  p->next += strips * dc_strip_bytes(m->type, m->cols);
   return true;
 }
 
 
-void dc_weights_pack (dc_weights *w, size_t most) {
-  size_t n = 0;
-  if (!visit_all(w, count_panels, &n) || n == 0 ||
-      n > most / sizeof *w->packed)
-    return;
-  dc_q8_panel *next = w->packed = dc_alloc_array(n, sizeof *w->packed);
+void dc_weights_pack (dc_weights *w, const dc_gguf *file, size_t most,
+                      int threads) {
+  size_t n;
+  if (!dc_weights_packed_bytes(w, &n) || n == 0 || n > most) return;
+  w->packed = dc_alloc(n);
   if (w->packed == NULL) return;
-  w->packed_bytes = n * sizeof *w->packed;
-  visit_all(w, pack_matrix, &next);
+  w->packed_bytes = n;
+  visit_all(w, pack_matrix, &(packing){w->packed, file, threads});
 }

@@ -48,7 +48,7 @@ typedef struct dc_weights {
   const float *rope_long, *rope_short;
   dc_table sinusoids;         /* without columns if there are none */
   dc_table rope, window_rope; /* the latter: if windowed layers differ */
-  dc_q8_panel *packed;        /* owned copies of matrices; NULL: none */
+  uint8_t *packed;            /* owned copies of matrices; NULL: none */
   size_t packed_bytes;
 } dc_weights;
 
@@ -60,10 +60,14 @@ bool dc_weights_bind (dc_weights *w, const dc_hparams *hp, size_t context,
                       const dc_gguf *file, dc_error *err);
 void dc_weights_free (dc_weights *w);
 
-/* Makes packed copies of the Q8_0 matrices that inputs are multiplied with
-   (pack.c), if they take no more than `most` bytes and memory is not short:
-   they change speed only. */
-void dc_weights_pack (dc_weights *w, size_t most);
+/* What packed copies of all quantised matrices that inputs are multiplied with
+   take. False when it overflows. */
+bool dc_weights_packed_bytes (dc_weights *w, size_t *bytes);
+
+/* Makes these copies (pack.c), if they take no more than `most` bytes and
+   memory is not short: they change speed only. */
+void dc_weights_pack (dc_weights *w, const dc_gguf *file, size_t most,
+                      int threads);
 
 /* The part of it that follows the binding (weights_positions.c). */
 bool dc_weights_make_positions (dc_weights *w, const dc_hparams *hp,

@@ -66,20 +66,22 @@ typedef struct product {
 } product;
 
 
-/* Where row `begin` starts a panel: shares are whole ones. */
-static const dc_q8_panel *panels_from (const dc_matrix *m, size_t begin) {
-  return m->packed + begin / DC_LANES * (m->cols / DC_Q8_BLOCK);
+/* Rows begin..end of a matrix in panels: shares are whole ones. */
+static void some_panels (const product *p, const dc_matrix *m, float *to,
+                         size_t begin, size_t end) {
+  const uint8_t *from = m->packed +
+                        begin / DC_LANES * dc_strip_bytes(m->type, m->cols);
+  dc_kernels_get()->matmul_packed(m->type, to, m->rows, from, end - begin,
+                                  p->q8, p->n, m->cols);
 }
 
 
-/* Rows begin..end of one matrix, against all columns. */
-static void some_rows (const product *p, const dc_linear *w, float *out,
-                       size_t begin, size_t end) {
+/* Rows begin..end of a matrix as in the file. */
+static void some_file_rows (const product *p, const dc_matrix *m, float *to,
+                            size_t begin, size_t end) {
   const dc_kernels *k = dc_kernels_get();
-  const dc_matrix *m = &w->weight;
   const char *rows = (const char *)m->data + begin * m->row_bytes;
   size_t count = end - begin;
-  float *to = out + begin;
   switch (m->type) {
     case DC_F32:
       k->matmul_f32(to, m->rows, rows, m->row_bytes, count, p->x, m->cols, p->n,
@@ -90,12 +92,8 @@ static void some_rows (const product *p, const dc_linear *w, float *out,
                     m->cols);
       break;
     case DC_Q8_0:
-      if (m->packed != NULL)
-        k->matmul_q8_packed(to, m->rows, panels_from(m, begin), count, p->q8,
-                            p->n, m->cols);
-      else
-        k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
-                       m->cols);
+      k->matmul_q8_0(to, m->rows, rows, m->row_bytes, count, p->q8, p->n,
+                     m->cols);
       break;
     case DC_BF16:
       k->matmul_bf16(to, m->rows, rows, m->row_bytes, count, p->x, m->cols,
@@ -105,9 +103,22 @@ static void some_rows (const product *p, const dc_linear *w, float *out,
       k->matmul_blocks(m->type, to, m->rows, rows, m->row_bytes, count, p->q8,
                        p->n, m->cols);
   }
+}
+
+
+/* Outputs begin..end of one matrix, against all columns. */
+static void some_rows (const product *p, const dc_linear *w, float *out,
+                       size_t begin, size_t end) {
+  const dc_kernels *k = dc_kernels_get();
+  const dc_matrix *m = &w->weight;
+  float *to = out + begin;
+  if (m->packed != NULL)
+    some_panels(p, m, to, begin, end);
+  else
+    some_file_rows(p, m, to, begin, end);
   if (w->bias != NULL)
     for (size_t i = 0; i < p->n; i++)
-      k->add(to + i * m->rows, to + i * m->rows, w->bias + begin, count);
+      k->add(to + i * m->rows, to + i * m->rows, w->bias + begin, end - begin);
 }
 
 

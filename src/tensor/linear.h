@@ -1,7 +1,7 @@
 /*
 ** linear.h: weights times activations, y = W x + b.
 **
-** Weights stay where they lie in the file and in their type; those of Q8_0 may
+** Weights stay where they lie in the file, in their type; quantised ones may
 ** have a copy in panels beside them, which gives the same bits. Quantised
 ** weights meet activations that are quantised to blocks of 32 too, once per
 ** product; f32, f16 and bf16 weights meet the floats. Every output element is
@@ -20,7 +20,7 @@ typedef struct dc_matrix {
   const void *data;  /* [rows] rows of row_bytes */
   dc_type type;
   size_t rows, cols, row_bytes;
-  const dc_q8_panel *packed;  /* a copy in panels, or NULL */
+  const uint8_t *packed;  /* a copy in panels, or NULL */
 } dc_matrix;
 
 typedef struct dc_linear {
