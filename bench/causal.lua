@@ -2,7 +2,7 @@
 -- has: session:feed and session:forward. bench/llama.py answers the same
 -- commands, one a line, each with one line:
 --
---   load PATH          -> ok
+--   load PATH [CACHE]  -> ok: CACHE is the type of keys and values
 --   threads N          -> ok
 --   prefill N          -> seconds, best id: N tokens at once, on a new timeline
 --   decode DEPTH N     -> seconds: N tokens, one by one, after DEPTH others
@@ -55,10 +55,10 @@ end
 
 local commands = {}
 
-function commands.load(path)
+function commands.load(path, cache)
   model, one, many = nil, nil, {}
   collectgarbage()
-  model = assert(decant.load(path))
+  model = assert(decant.load(path, {cache_type = cache}))
   one = model:session()
   return "ok"
 end

@@ -11,7 +11,8 @@
 -- the memory gives in large pages, or its multiply-adds over those that the
 -- processor does, whichever takes longer. Both sides and the limit of memory
 -- are measured in turn; medians. Without llama.cpp (bench/README.md) its
--- columns stay empty.
+-- columns stay empty. Its cache is of halves, decant's of floats or as a row
+-- says.
 
 package.path = "./lua/?.lua;./lua/?/init.lua;./?.lua;" .. package.path
 package.cpath = "./build/lib/?.so;" .. package.cpath
@@ -47,10 +48,10 @@ local function sizes_of(path)
   return s
 end
 
--- Multiply-adds of attention over `depth` keys; bytes of them and the values,
--- as float32.
-local function attention(depth)
-  return 2 * D * LAYERS * depth, 2 * KV * LAYERS * depth * 4
+-- Multiply-adds of attention over `depth` keys; bytes of them and the values.
+local function attention(depth, cache)
+  return 2 * D * LAYERS * depth,
+         2 * KV * LAYERS * depth * (cache == "f16" and 2 or 4)
 end
 
 
@@ -61,8 +62,8 @@ end
 local works = {}
 
 local function steps(label, depth, n)
-  return {label, ("decode %d %d"):format(depth, n), n, function(s)
-    local macs, bytes = attention(depth + n / 2)
+  return {label, ("decode %d %d"):format(depth, n), n, function(s, cache)
+    local macs, bytes = attention(depth + n / 2, cache)
     return n * (s.layers + s.output + macs), n * (s.bytes + bytes)
   end}
 end
@@ -88,7 +89,7 @@ local both = all > 1 and {all, 1} or {1}
 
 works.one = {types = {"q8_0", "q4_0", "f16"}, threads = both,
              steps("one row", PROMPT, 48)}
-works.depth = {types = {"q8_0"}, threads = {all},
+works.depth = {types = {"q8_0"}, threads = {all}, caches = {"f32", "f16"},
                steps("at depth 2048", 2048, 32)}
 works.rows = {types = {"q8_0"}, threads = {all}, together(4, 24),
               together(8, 24)}
@@ -120,8 +121,9 @@ end
 
 local function seconds(answer) return tonumber(answer:match "%S+") end
 
-local function row(engines, type, threads, case, sizes)
+local function row(engines, type, threads, case, sizes, cache)
   local label, command, tokens, cost = table.unpack(case)
+  if cache then label = ("%s, cache %s"):format(label, cache) end
   local runs = {}
   for i, engine in ipairs(engines) do
     engine.ask("threads " .. threads)
@@ -130,7 +132,7 @@ local function row(engines, type, threads, case, sizes)
   runs[#runs + 1] = function() return bandwidth(threads) end
   local found = measure.in_turn(runs, ROUNDS)
   local memory = table.remove(found)
-  local macs, bytes = cost(sizes)
+  local macs, bytes = cost(sizes, cache)
   local top = roof(type, threads, macs, bytes, memory) * 1e9 / macs * tokens
   print(("| %s | %s | %d | %.0f | %s | %s | %.1f | %.1f | %.0f %% |"):format(
     label, type, threads, found[1],
@@ -154,8 +156,14 @@ print "|---|---|---|---|---|---|---|---|---|"
 for _, type in ipairs(work.types) do
   local path = measure.causal_model(type)
   local sizes = sizes_of(path)
-  for _, engine in ipairs(engines) do engine.ask("load " .. path) end
-  for _, threads in ipairs(work.threads) do
-    for _, case in ipairs(work) do row(engines, type, threads, case, sizes) end
+  for _, cache in ipairs(work.caches or {false}) do
+    for _, engine in ipairs(engines) do
+      engine.ask(("load %s %s"):format(path, cache or "f32"))
+    end
+    for _, threads in ipairs(work.threads) do
+      for _, case in ipairs(work) do
+        row(engines, type, threads, case, sizes, cache)
+      end
+    end
   end
 end

@@ -24,7 +24,7 @@ class Engine:
     model = None
     threads = 1
 
-    def load(self, path):
+    def load(self, path, cache=None):  # f16, whatever decant's is
         for context in getattr(self, 'contexts', {}).values():
             ll.llama_free(context)
         if self.model:

@@ -53,6 +53,22 @@ describe("logits", function()
     for _, text in ipairs(hashes) do assert.equal(hashes[1], text) end
   end)
 
+  it("have one other hash with a cache of halves", function()
+    local expected
+    for _, isa in ipairs(isas) do
+      local text, ok = run(isa, "some-f16", paths)
+      assert.is_true(ok, text)
+      local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
+      assert.equal(#paths, lines)
+      expected = expected or text
+      assert.equal(expected, text)
+    end
+    local text = run(isas[1], "some", paths)
+    for line in text:gmatch "[^\n]+" do
+      assert.is_nil(expected:find(line, 1, true))
+    end
+  end)
+
   it("have the same hash everywhere for every weight type", function()
     local models, mixed = {}, {"q4_k", "q6_k", "f32", "q8_0", "bf16", "iq4_nl",
                                "q2_k", "f16", "q5_1"}

@@ -56,13 +56,17 @@ describe("inspecting a GGUF", function()
     local _, path = converted(hf.copy "marian")
     local _, facts = inspected(path)
     -- keys and values, 2 layers, 32 numbers of 4 bytes a position
-    assert.same({context = 64, row = 2 * 2 * 32 * 4 * 64,
+    assert.same({context = 64, type = "f32", row = 2 * 2 * 32 * 4 * 64,
                  source = 2 * 2 * 32 * 4 * 64}, facts.cache)
     local text
     text, facts = inspected(path, {context = 1000})
-    assert.same({context = 1000, row = 512000, source = 512000}, facts.cache)
+    assert.same({context = 1000, type = "f32", row = 512000, source = 512000},
+                facts.cache)
     contains(text, "cache 500.0 KiB a row at 1000 positions")
     contains(text, "and 500.0 KiB a source of 1000 positions")
+    _, facts = inspected(path, {context = 1000, cache_type = "f16"})
+    assert.same({context = 1000, type = "f16", row = 256000, source = 256000},
+                facts.cache)
   end)
 
   it("says all of it in lines", function()
@@ -201,5 +205,7 @@ describe("inspecting what is no model", function()
     assert.error_matches(function() inspect(7) end, "path is number")
     assert.error_matches(function() inspect("x", {context = 0}) end,
                          "context = 0, must be an integer from 1")
+    assert.error_matches(function() inspect("x", {cache_type = "f64"}) end,
+                         "cache_type = f64, must be 'f32' or 'f16'")
   end)
 end)

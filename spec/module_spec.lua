@@ -85,6 +85,45 @@ describe("decant.load", function()
 end)
 
 
+describe("the option cache_type", function()
+  local fixtures = require "spec.support.fixtures"
+
+  it("is 'f32' or 'f16'", function()
+    for _, wrong in ipairs {"q8_0", "F16", "", 16, true} do
+      assert.error(function() core.load("x", {cache_type = wrong}) end,
+                   ("bad argument #2 to 'load' (cache_type is '%s', must be "
+                    .. "'f32' or 'f16')"):format(wrong))
+    end
+  end)
+
+  it("is what the model's configuration says", function()
+    local path = fixtures.gguf("marian", "q8_0")
+    for _, type in ipairs {"f32", "f16"} do
+      local model <close> = core.load(path, {cache_type = type})
+      assert.equal(type, model:hparams().cache_type)
+    end
+    local model <close> = core.load(path)
+    assert.equal("f32", model:hparams().cache_type)
+  end)
+
+  it("shows in the last digits only", function()
+    local path, found = fixtures.gguf("marian", "f32"), {}
+    for i, type in ipairs {"f32", "f16"} do
+      local model <close> = core.load(path, {cache_type = type})
+      local source = model:sources(model:encode {{5, 6, 7, 8}})
+      local rows = model:rows(1, source[1])
+      found[i] = core.forward {{rows, {{9, 10, 11}}}} [1][1]
+    end
+    local worst, largest = 0, 0
+    for id = 0, #found[1] - 1 do
+      worst = math.max(worst, math.abs(found[1][id] - found[2][id]))
+      largest = math.max(largest, math.abs(found[1][id]))
+    end
+    assert.is_true(worst > 0 and worst < 2e-3 * largest)
+  end)
+end)
+
+
 describe("the option pack", function()
   local fixtures = require "spec.support.fixtures"
 

@@ -69,6 +69,28 @@ describe("a saved session", function()
     end)
   end
 
+  for _, name in ipairs(names) do
+    it("is refused where the cache is of another type (" .. name .. ")",
+       function()
+      local path = fixtures.folder() .. "/saved-" .. name .. ".gguf"
+      local half <close> = assert(decant.load(path, {cache_type = "f16"}))
+      local one <close> = three_rows(half, 20)
+      assert.is_true(one:save(dir:file "half"))
+      local restored <close> = assert(half:restore(dir:file "half"))
+      assert.same(scores(one), scores(restored))
+      local other <close> = three_rows(models[name], 20)
+      assert.is_true(other:save(dir:file "float"))
+      assert.is_true(#tempdir.read(dir:file "half") <
+                     0.7 * #tempdir.read(dir:file "float"))
+      assert.same({nil, dir:file "half" .. ": cache_type: the session is in " ..
+                   "f16, the model was loaded with f32"},
+                  {models[name]:restore(dir:file "half")})
+      assert.same({nil, dir:file "float" .. ": cache_type: the session is " ..
+                   "in f32, the model was loaded with f16"},
+                  {half:restore(dir:file "float")})
+    end)
+  end
+
   it("keeps blocks that rows share shared", function()
     local model, path = models.llama, dir:file "session"
     local one <close> = new_session(model)
@@ -176,32 +198,35 @@ describe("a saved session", function()
 
   it("is refused, checksum or not, if its numbers do not go together",
      function()
-    -- words: 0 magic, 1 fingerprint, 2 size, 3 blocks, 4 windowed blocks,
-    -- 5 rows, 6 source, 7 length of row 1, 8 its blocks, 9 gone, 10 the first
+    -- words: 0 magic, 1 fingerprint, 2 size, 3 type of the cache, 4 blocks,
+    -- 5 windowed blocks, 6 rows, 7 source, 8 length of row 1, 9 its blocks,
+    -- 10 gone, 11 the first
     local bytes = bytes_of("llama", 5)
     local function with(word, value)
       return refusal(models.llama, signed(bytes:sub(1, word * 8) ..
         ("<i8"):pack(value) .. bytes:sub(word * 8 + 9)))
     end
-    assert.truthy(with(3, 1 << 60):find "^blocks: %d+ do not fit the file$")
-    assert.truthy(with(3, 2):find "^block: ")
-    assert.truthy(with(4, 1):find "^blocks: 1 do not fit the file$")
-    assert.truthy(with(5, 0):find "^rows: 0 without a source")
-    assert.truthy(with(5, 65537):find "^rows: is 65537, must be at most")
-    assert.truthy(with(6, 1):find "^rows: 3 with a source are none")
-    assert.truthy(with(7, 1000):find "^length: is 1000, must be at most 96")
-    assert.truthy(with(7, 30):find "^track: 1 blocks, 0 of them gone, cannot")
-    assert.truthy(with(8, 9):find "^track: is 9, must be at most 1")
-    assert.truthy(with(9, 1):find "^track: 1 blocks, 1 of them gone, cannot")
-    assert.truthy(with(10, 3):find "^block: ")
+    assert.equal("cache_type: is 8, must be 0 or 1", with(3, 8))
+    assert.truthy(with(3, -1):find "^cache_type: is %d+, must be at most")
+    assert.truthy(with(4, 1 << 60):find "^blocks: %d+ do not fit the file$")
+    assert.truthy(with(4, 2):find "^block: ")
+    assert.truthy(with(5, 1):find "^blocks: 1 do not fit the file$")
+    assert.truthy(with(6, 0):find "^rows: 0 without a source")
+    assert.truthy(with(6, 65537):find "^rows: is 65537, must be at most")
+    assert.truthy(with(7, 1):find "^rows: 3 with a source are none")
+    assert.truthy(with(8, 1000):find "^length: is 1000, must be at most 96")
+    assert.truthy(with(8, 30):find "^track: 1 blocks, 0 of them gone, cannot")
+    assert.truthy(with(9, 9):find "^track: is 9, must be at most 1")
+    assert.truthy(with(10, 1):find "^track: 1 blocks, 1 of them gone, cannot")
+    assert.truthy(with(11, 3):find "^block: ")
     -- the end of a word, as it is and with a sign
     for _, value in ipairs {math.maxinteger, math.mininteger, -1} do
-      assert.truthy(with(3, value):find "^blocks: %d+ do not fit the file$")
       assert.truthy(with(4, value):find "^blocks: %d+ do not fit the file$")
-      assert.truthy(with(5, value):find "^rows: is %d+, must be at most")
-      assert.truthy(with(7, value):find "^length: is %d+, must be at most 96")
-      assert.truthy(with(8, value):find "^track: is %d+, must be at most")
-      assert.truthy(with(10, value):find "^block: ")
+      assert.truthy(with(5, value):find "^blocks: %d+ do not fit the file$")
+      assert.truthy(with(6, value):find "^rows: is %d+, must be at most")
+      assert.truthy(with(8, value):find "^length: is %d+, must be at most 96")
+      assert.truthy(with(9, value):find "^track: is %d+, must be at most")
+      assert.truthy(with(11, value):find "^block: ")
     end
     assert.truthy(with(2, math.maxinteger):find "^size: ")
   end)

@@ -81,13 +81,15 @@ end
 
 
 local load_options = {mmap = true, pack = true, context = true, threads = true,
-                      vocab_only = true, progress = true, tokenizer = true}
+                      vocab_only = true, progress = true, tokenizer = true,
+                      cache_type = true}
 
 
 -- decant.load(path [, opts]) -> model | nil, message
 -- path: a .gguf file or the name of a bundled model. opts: mmap (true),
 -- pack (true, false; nil: small models), context, threads, vocab_only,
--- tokenizer (false: ids only), progress(done, total) -> false cancels.
+-- cache_type ("f32", "f16"), tokenizer (false: ids only),
+-- progress(done, total) -> false cancels.
 function decant.load(path, opts)
   if type(path) ~= "string" then
     error(("decant.load: a path or the name of a bundled model is wanted, " ..
@@ -95,9 +97,9 @@ function decant.load(path, opts)
   end
   for name in pairs(type(opts) == "table" and opts or {}) do
     if not load_options[name] then
-      error(("decant.load: unknown option '%s'; known are context, mmap, " ..
-             "pack, progress, threads, tokenizer, vocab_only"):format(
-             tostring(name)), 2)
+      error(("decant.load: unknown option '%s'; known are cache_type, " ..
+             "context, mmap, pack, progress, threads, tokenizer, " ..
+             "vocab_only"):format(tostring(name)), 2)
     end
   end
   local file, message = resolve(path)

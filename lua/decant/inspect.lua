@@ -1,6 +1,7 @@
 -- inspect.lua: what a model file holds, without loading the model.
 --
---   inspect(path [, {context = n}]) -> text, facts | nil, message
+--   inspect(path [, {context = n, cache_type = "f16"}])
+--     -> text, facts | nil, message
 --     path     a GGUF, a .safetensors file, an .index.json, or a directory
 --              with one of the latter
 --     context  positions to count the cache for (default: the model's)
@@ -16,7 +17,8 @@ local failure = require "decant.convert.fail"
 local files = require "decant.convert.files"
 local fail, shown = failure.fail, failure.shown
 
-local CACHE_BYTES = 4  -- of one cached number
+-- Of one cached number, by the type that decant.load is asked for.
+local CACHE_BYTES = {f32 = 4, f16 = 2}
 
 -- Bytes for people. Integers only: %f follows the host's locale.
 local function size_text(n)
@@ -107,12 +109,13 @@ end
 -- the row itself (layers with a sliding window keep `held` positions, if those
 -- are fewer), and for an encoder-decoder those of its source. Nothing of an
 -- architecture that decant does not run.
-local function cache_of(cache, kind, context)
+local function cache_of(cache, kind, context, type)
   if not cache or not context then return {} end
-  local position = cache.width * CACHE_BYTES
+  local position = cache.width * CACHE_BYTES[type]
   local held = math.min(context, cache.room)
   return {
-    context = context, windowed = cache.windowed > 0 and cache.windowed or nil,
+    context = context, type = type,
+    windowed = cache.windowed > 0 and cache.windowed or nil,
     held = cache.windowed > 0 and held or nil,
     row = position * (cache.full * context + cache.windowed * held),
     source = kind == "seq2seq" and position * cache.full * context or nil,
@@ -145,7 +148,7 @@ end
 
 -- {format = "gguf", version, file_bytes, architecture, name, kind, sizes,
 --  tokenizer = {model, pieces, special}, generation, types, weight_bytes,
---  packed_bytes, cache = {context, row, source, windowed, held}}
+--  packed_bytes, cache = {context, type, row, source, windowed, held}}
 local function gguf_facts(path, gguf, opts)
   local architecture = gguf:get "general.architecture"
   if type(architecture) ~= "string" then
@@ -167,7 +170,8 @@ local function gguf_facts(path, gguf, opts)
     tokenizer = tokenizer_of(gguf), generation = generation_of(gguf),
     types = types, weight_bytes = sum_bytes(types),
     packed_bytes = memory and memory.packed,
-    cache = cache_of(memory, kind, opts.context or sizes.context),
+    cache = cache_of(memory, kind, opts.context or sizes.context,
+                     opts.cache_type or "f32"),
   }
 end
 
@@ -331,6 +335,11 @@ return function(path, opts)
   if context ~= nil and (math.type(context) ~= "integer" or context < 1) then
     error("inspect: context = " .. tostring(context)
           .. ", must be an integer from 1", 2)
+  end
+  local cache_type = opts and opts.cache_type
+  if cache_type ~= nil and not CACHE_BYTES[cache_type] then
+    error("inspect: cache_type = " .. tostring(cache_type)
+          .. ", must be 'f32' or 'f16'", 2)
   end
   return failure.catch(inspect, path, opts or {})
 end

@@ -5,12 +5,13 @@
 -- the spec runs this file once for each. A difference inside of one run is an
 -- error.
 --
---   lua5.4 spec/support/bits.lua all|some MODEL.gguf...
+--   lua5.4 spec/support/bits.lua all|some[-f16] MODEL.gguf...
 --
 -- all: 40 tokens can be cut into pieces in 2^39 ways; here are the 39 with one
 -- cut (so pieces of every size, beginning and ending everywhere in a tile), a
 -- cut behind every token, and 24 ways with more cuts, drawn once.
 -- some: 20 tokens and fewer cuts, for models that differ in their weights only.
+-- With -f16 behind it the cache is of halves.
 
 local core = require "decant.core"
 
@@ -235,10 +236,12 @@ local function check_long(model, way)
 end
 
 core.parallel_from(0)  -- the smallest loop is shared out, too
-local way = ways[arg[1]]
+local kind, cache = arg[1]:match "^(%l+)(.*)$"
+local way = ways[kind]
 for _, path in ipairs(table.move(arg, 2, #arg, 1, {})) do
-  local model = assert(core.load(path))
-  check_packing(path, way, model:hparams())
+  local model = assert(core.load(path, {cache_type = cache ~= "" and
+                                        cache:sub(2) or "f32"}))
+  if cache == "" then check_packing(path, way, model:hparams()) end
   local hash = fnv(-3750763034362895579, check(model, way))
   print(("%s %016x"):format(path:match "[^/]+$",
                             fnv(hash, check_long(model, way))))

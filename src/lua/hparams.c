@@ -105,6 +105,8 @@ static void push_sizes (lua_State *L, const dc_model *m) {
   }
   set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
   set_integer(L, "packed_bytes", m->weights.packed_bytes);
+  lua_pushstring(L, dc_type_of(m->pool.type)->name);
+  lua_setfield(L, -2, "cache_type");
   lua_pushboolean(L, m->weights.tied);
   lua_setfield(L, -2, "tied_embeddings");
   lua_pushstring(L, dc_type_of(m->weights.embedding.type)->name);

@@ -2,7 +2,7 @@
 ** model.c: the userdata decant.Model, the core of lua/decant/model.lua.
 **
 **   core.load(path [, opts])    -> Model | nil, message
-**       opts: mmap (true), pack, context, threads, vocab_only,
+**       opts: mmap (true), pack, context, threads, vocab_only, cache_type,
 **       tokenizer (false: the model works on ids),
 **       progress = function(done, total), false cancels
 **   m:hparams()      -> table of what the file says
@@ -115,11 +115,21 @@ static dc_model_options check_options (lua_State *L, int arg) {
   dc_model_options o = {.map = true, .pack_most = DC_PACK_MOST};
   if (lua_isnoneornil(L, arg)) return o;
   luaL_checktype(L, arg, LUA_TTABLE);
+  int top = lua_gettop(L);
   if (lua_getfield(L, arg, "mmap") != LUA_TNIL) o.map = lua_toboolean(L, -1);
   if (lua_getfield(L, arg, "pack") != LUA_TNIL) {
     luaL_argcheck(L, lua_isboolean(L, -1), arg, "pack must be true or false");
     o.pack_most = lua_toboolean(L, -1) ? SIZE_MAX : 0;
   }
+  if (lua_getfield(L, arg, "cache_type") != LUA_TNIL) {
+    const char *name = luaL_tolstring(L, -1, NULL);
+    bool half = !strcmp(name, "f16");
+    if (!half && strcmp(name, "f32"))
+      luaL_argerror(L, arg, lua_pushfstring(
+        L, "cache_type is '%s', must be 'f32' or 'f16'", name));
+    o.cache_type = half ? DC_F16 : DC_F32;
+  }
+  lua_settop(L, top);
   lua_getfield(L, arg, "vocab_only");
   o.vocab_only = lua_toboolean(L, -1);
   if (lua_getfield(L, arg, "tokenizer") != LUA_TNIL)
@@ -137,7 +147,7 @@ static dc_model_options check_options (lua_State *L, int arg) {
   }
   luaL_argcheck(L, ok1, arg, "context must be an integer of at least 1");
   luaL_argcheck(L, ok2, arg, "threads must be an integer from 1 to 64");
-  lua_pop(L, 5);
+  lua_settop(L, top);
   o.context = (size_t)context;
   o.threads = (int)threads;
   return o;

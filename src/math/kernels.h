@@ -31,24 +31,34 @@ typedef struct dc_q8_inputs {
   int32_t start;   /* -128 times the sum of all: see v_dot_start */
 } dc_q8_inputs;
 
-/* The keys and values of one head, in tiles of 16 positions each. */
-typedef struct dc_attention_span {
-  const float *const *keys;    /* each [d_key][16]: the positions are lanes */
-  const float *const *values;  /* each [16] rows of d_value, ld_values apart */
-  size_t ld_values;
-  size_t d_key, d_value;
-  float scale;                 /* a score is q k * scale, */
-  float cap;                   /* then cap * tanh(score / cap) unless 0 */
-} dc_attention_span;
+#define DC_QUERIES 12  /* at most, in one call for attention */
 
-/* A query that reads them: positions first..n-1, first < n. */
+/* What some positions give to a query: the highest of their scores, the sum of
+   their weights, exp(score - highest), and the sum of their values, each times
+   its weight. No positions, or all scores -INFINITY: -INFINITY, 0 and
+   anything. */
+typedef struct dc_attention_part {
+  float *values;               /* [d_value] */
+  float highest, sum;
+} dc_attention_part;
+
+/* A query, and the keys and values of one head that it reads, in tiles of 16
+   positions: the keys [d_key][16], so that the positions are lanes, then the
+   values [16][d_value]. Queries may share tiles; who does, and goes side by
+   side, is served together. */
 typedef struct dc_attention_query {
   const float *q;              /* [d_key] */
-  float *out;                  /* [d_value] */
-  size_t first, n;
+  const void *const *tiles;    /* from first / 16 to (n - 1) / 16 */
+  size_t first, n;             /* positions first..n-1, first < n, are read */
   const float *bias;           /* to be added to the scores, or NULL; like */
   float *scores;               /* this scratch it has n rounded up to 16 */
 } dc_attention_query;
+
+typedef struct dc_attention_sizes {
+  size_t d_key, d_value;
+  float scale;                 /* a score is q k * scale, */
+  float cap;                   /* then cap * tanh(score / cap) unless 0 */
+} dc_attention_sizes;
 
 typedef struct dc_kernels {
   dc_isa isa;
@@ -127,11 +137,20 @@ typedef struct dc_kernels {
      zeros, blocks with a NaN or an infinity give NaN in every product. */
   void (*quantize_q8) (dc_q8_inputs *out, const float *x, size_t n);
 
-  /* For each query, out is the mean of the values by the softmax of its
-     scores; zeros if these are all -INFINITY. Each as if it were alone. See
-     kernels_attention.h. */
-  void (*attention) (const dc_attention_query *queries, size_t count,
-                     const dc_attention_span *span);
+  /* To halves: nearest, ties to even. */
+  void (*to_f16) (uint16_t *out, const float *x, size_t n);
+
+  /* parts[i] is what its positions give to query i, as if it were alone; from
+     tiles of floats or of halves. See kernels_attention.h. */
+  void (*attention_f32) (const dc_attention_query *queries, size_t count,
+                         const dc_attention_sizes *sizes,
+                         dc_attention_part *parts);
+  void (*attention_f16) (const dc_attention_query *queries, size_t count,
+                         const dc_attention_sizes *sizes,
+                         dc_attention_part *parts);
+  /* What `to` and then `more` give together becomes `to`. */
+  void (*attention_join) (dc_attention_part *to, const dc_attention_part *more,
+                          size_t d_value);
 } dc_kernels;
 
 /* The table in use: chosen at the first call (see dc_isa_choose). */

@@ -1,6 +1,6 @@
 /*
-** kernels_attention.h: softmax(q K) V over a cache of tiles, for some queries
-** that read the same keys.
+** kernels_attention.h: what some positions of a cache give to some queries:
+** softmax(q K) V, up to the division by the sum of the weights.
 **
 ** A score is one chain over d_key; the maximum is exact; the weights are
 ** summed in 16 lanes; each output is one chain over the positions, ascending.
@@ -8,111 +8,36 @@
 ** go with it, nor on how the cache was filled. Positions of its first tile
 ** that lie in front of the window have the weight 0 and are skipped.
 **
-** Up to TILE_COLS queries share each load of a key or a value, and TILE_ROWS
-** tiles of keys, or vectors of values, each load of a query or a weight: as
-** many chains at once as there are registers.
+** Up to TILE_COLS queries share each load of a key or a value from tiles that
+** they have in common, and TILE_ROWS tiles of keys, or vectors of values, each
+** load of a query or a weight: as many chains at once as there are registers.
 */
 
-/* The tile of its own first position, counted in positions. */
-INLINE size_t first_tile (const dc_attention_query *q) {
-  return q->first / 16 * 16;
-}
-
-
-INLINE void finish_scores (const dc_attention_query *q, size_t at, vf sum,
-                           const dc_attention_span *s) {
-  if (at >= q->n) return;
-  sum = v_mul(sum, v_set1(s->scale));
-  if (s->cap > 0.0f)
-    sum = v_mul(v_set1(s->cap), tanh_v(v_mul(sum, v_set1(1.0f / s->cap))));
-  if (q->bias != NULL) sum = v_add(sum, v_load(q->bias + at));
-  v_store(q->scores + at, sum);
-}
-
-
-/* Scores of `queries` queries against the tiles t..t+tiles-1. */
-INLINE void score_tiles (const dc_attention_query *q, int queries, size_t t,
-                         int tiles, const dc_attention_span *s) {
-  vf sum[TILE_COLS][TILE_ROWS];
-  for (int c = 0; c < queries; c++)
-    for (int r = 0; r < tiles; r++) sum[c][r] = v_set1(0.0f);
-  for (size_t i = 0; i < s->d_key; i++) {
-    vf key[TILE_ROWS];
-    for (int r = 0; r < tiles; r++)
-      key[r] = v_load(s->keys[t + (size_t)r] + i * 16);
-    for (int c = 0; c < queries; c++) {
-      vf x = v_set1(q[c].q[i]);
-      for (int r = 0; r < tiles; r++)
-        sum[c][r] = v_fma(x, key[r], sum[c][r]);
-    }
-  }
-  for (int c = 0; c < queries; c++)
-    for (int r = 0; r < tiles; r++)
-      finish_scores(&q[c], (t + (size_t)r) * 16, sum[c][r], s);
-}
-
-
-/* A part of the outputs: columns d..d+16*width of `queries` of them. */
-typedef struct columns {
+/* Queries that go side by side, and the tiles begin..end-1 that all of them
+   read. */
+typedef struct company {
   const dc_attention_query *q;
-  const float *factor;  /* 1 / sum of the weights, of each */
-  const dc_attention_span *s;
-  size_t from, to;      /* positions that all of them see */
-} columns;
+  size_t n, begin, end;
+} company;
 
 
-INLINE void add_values (vf *sum, int queries, int width, const columns *c,
-                        const dc_attention_query *q, size_t d, size_t from,
-                        size_t to) {
-  for (size_t j = from; j < to; j++) {
-    const float *v = c->s->values[j / 16] + (j % 16) * c->s->ld_values + d;
-    vf value[4];
-    for (int i = 0; i < width; i++) value[i] = v_load(v + i * 16);
-    for (int k = 0; k < queries; k++) {
-      vf weight = v_set1(q[k].scores[j]);
-      for (int i = 0; i < width; i++)
-        sum[k * 4 + i] = v_fma(weight, value[i], sum[k * 4 + i]);
-    }
-  }
+INLINE size_t tiles_of (const dc_attention_query *q) {
+  return (q->n + 15) / 16;
 }
 
 
-INLINE void weigh (const columns *c, int queries, size_t d, int width) {
-  vf sum[TILE_COLS * 4];
-  const dc_attention_query *q = c->q;
-  for (int k = 0; k < queries; k++) {
-    for (int i = 0; i < width; i++) sum[k * 4 + i] = v_set1(0.0f);
-    size_t to = q[k].n < c->from ? q[k].n : c->from;
-    add_values(sum + k * 4, 1, width, c, q + k, d, q[k].first, to);
+static company company_of (const dc_attention_query *q, size_t n) {
+  company c = {q, n, 0, SIZE_MAX};
+  for (size_t k = 0; k < n; k++) {
+    size_t first = q[k].first / 16, last = tiles_of(&q[k]);
+    c.begin = first > c.begin ? first : c.begin;
+    c.end = last < c.end ? last : c.end;
   }
-  add_values(sum, queries, width, c, q, d, c->from, c->to);
-  for (int k = 0; k < queries; k++) {
-    add_values(sum + k * 4, 1, width, c, q + k, d, c->to, q[k].n);
-    for (int i = 0; i < width; i++)
-      v_store(q[k].out + d + (size_t)i * 16,
-              v_mul(sum[k * 4 + i], v_set1(c->factor[k])));
-  }
-}
-
-
-/* The last n columns, where d_value is no multiple of 16. */
-static void weigh_rest (const columns *c, int k, size_t d, size_t n) {
-  const dc_attention_query *q = &c->q[k];
-  vf sum = v_set1(0.0f);
-  for (size_t j = q->first; j < q->n; j++) {
-    const float *v = c->s->values[j / 16] + (j % 16) * c->s->ld_values + d;
-    sum = v_fma(v_set1(q->scores[j]), v_load_part(v, n), sum);
-  }
-  v_store_part(q->out + d, v_mul(sum, v_set1(c->factor[k])), n);
-}
-
-
-INLINE void weigh_all (const columns *c, int queries, int width) {
-  size_t d = 0, n = c->s->d_value, step = 16 * (size_t)width;
-  for (; d + step <= n; d += step) weigh(c, queries, d, width);
-  for (; d + 16 <= n; d += 16) weigh(c, queries, d, 1);
-  if (d < n)
-    for (int k = 0; k < queries; k++) weigh_rest(c, k, d, n - d);
+  for (size_t k = 1; k < n; k++)
+    for (size_t t = c.begin; t < c.end && q[k].tiles != q->tiles; t++)
+      if (q[k].tiles[t] != q->tiles[t]) c.end = t;
+  if (c.end < c.begin) c.end = c.begin;
+  return c;
 }
 
 
@@ -129,68 +54,259 @@ INLINE void weigh_all (const columns *c, int queries, int width) {
 #endif
 
 
-/* All scores of a few queries: at most TILE_COLS. */
-static void score_some (const dc_attention_query *q, size_t count, size_t t,
-                        size_t tiles, const dc_attention_span *s) {
+/* ---- scores -------------------------------------------------------------- */
+
+INLINE void finish_scores (const dc_attention_query *q, size_t at, vf sum,
+                           const dc_attention_sizes *s) {
+  sum = v_mul(sum, v_set1(s->scale));
+  if (s->cap > 0.0f)
+    sum = v_mul(v_set1(s->cap), tanh_v(v_mul(sum, v_set1(1.0f / s->cap))));
+  if (q->bias != NULL) sum = v_add(sum, v_load(q->bias + at));
+  v_store(q->scores + at, sum);
+}
+
+
+/* Scores of `queries` queries against the tiles t..t+tiles-1 of the first. */
+INLINE void score_tiles (const dc_attention_query *q, int queries, size_t t,
+                         int tiles, const dc_attention_sizes *s,
+                         loader *load) {
+  vf sum[TILE_COLS][TILE_ROWS];
+  const void *const *tile = q->tiles + t;
+  for (int c = 0; c < queries; c++)
+    for (int r = 0; r < tiles; r++) sum[c][r] = v_set1(0.0f);
+  for (size_t i = 0; i < s->d_key; i++) {
+    vf key[TILE_ROWS];
+    for (int r = 0; r < tiles; r++) key[r] = load(tile[r], i * 16);
+    for (int c = 0; c < queries; c++) {
+      vf x = v_set1(q[c].q[i]);
+      for (int r = 0; r < tiles; r++)
+        sum[c][r] = v_fma(x, key[r], sum[c][r]);
+    }
+  }
+  for (int c = 0; c < queries; c++)
+    for (int r = 0; r < tiles; r++)
+      finish_scores(&q[c], (t + (size_t)r) * 16, sum[c][r], s);
+}
+
+
+/* The same for tiles t..end-1 and any number of queries up to TILE_COLS. */
+INLINE void score_some (const dc_attention_query *q, size_t n, size_t t,
+                        size_t end, const dc_attention_sizes *s,
+                        loader *load) {
 #define SCORE(n) \
-  for (; tiles >= TILE_ROWS; tiles -= TILE_ROWS, t += TILE_ROWS) \
-    score_tiles(q, n, t, TILE_ROWS, s); \
-  for (; tiles > 0; tiles--, t++) score_tiles(q, n, t, 1, s)
-  WITH_CONSTANT(count, SCORE)
+  for (; t + TILE_ROWS <= end; t += TILE_ROWS) \
+    score_tiles(q, n, t, TILE_ROWS, s, load); \
+  for (; t + 2 <= end; t += 2) score_tiles(q, n, t, 2, s, load); \
+  for (; t < end; t++) score_tiles(q, n, t, 1, s, load)
+  WITH_CONSTANT(n, SCORE)
 #undef SCORE
 }
 
 
-static void weigh_some (const dc_attention_query *q, const float *factor,
-                        size_t count, const dc_attention_span *s) {
-  columns c = {q, factor, s, 0, SIZE_MAX};
-  for (size_t k = 0; k < count; k++) {
-    c.from = q[k].first > c.from ? q[k].first : c.from;
-    c.to = q[k].n < c.to ? q[k].n : c.to;
+typedef void scorer (const dc_attention_query *q, size_t n, size_t t,
+                     size_t end, const dc_attention_sizes *s);
+
+static void score_f32 (const dc_attention_query *q, size_t n, size_t t,
+                       size_t end, const dc_attention_sizes *s) {
+  score_some(q, n, t, end, s, load_f32);
+}
+
+static void score_f16 (const dc_attention_query *q, size_t n, size_t t,
+                       size_t end, const dc_attention_sizes *s) {
+  score_some(q, n, t, end, s, load_f16);
+}
+
+
+/* Of the tiles t..end-1: those in common together, the others query by
+   query. */
+INLINE void score_company (const company *c, size_t t, size_t end,
+                           const dc_attention_sizes *s, scorer *score) {
+  size_t begin = t > c->begin ? t : c->begin;
+  size_t shared = end < c->end ? end : c->end;
+  if (begin < shared) score(c->q, c->n, begin, shared, s);
+  if (c->n == 1) return;
+  for (size_t k = 0; k < c->n; k++) {
+    const dc_attention_query *q = &c->q[k];
+    size_t first = q->first / 16, last = tiles_of(q);
+    score(q, 1, t > first ? t : first, at_most(c->begin, at_most(last, end)),
+          s);
+    score(q, 1, t > c->end ? t : c->end, at_most(last, end), s);
   }
-  if (c.to < c.from) c.to = c.from;
-#define WEIGH(n) weigh_all(&c, n, n == 1 ? 4 : TILE_ROWS)
-  WITH_CONSTANT(count, WEIGH)
+}
+
+
+/* Scores to weights. */
+static void soften (const dc_attention_query *q, dc_attention_part *p) {
+  size_t begin = q->first / 16 * 16, padded = tiles_of(q) * 16 - begin;
+  float *scores = q->scores + begin;
+  for (size_t j = begin; j < q->first; j++) q->scores[j] = -INFINITY;
+  for (size_t j = q->n; j % 16 != 0; j++) q->scores[j] = -INFINITY;
+  p->highest = max_row(scores, padded);
+  p->sum = p->highest == -INFINITY ? 0.0f
+                                   : exp_and_sum(scores, p->highest, padded);
+}
+
+
+/* ---- values -------------------------------------------------------------- */
+
+/* A company on its way through the values, of which it reads the positions
+   from..to-1 together. */
+typedef struct weighing {
+  const company *company;
+  const dc_attention_sizes *s;
+  dc_attention_part *parts;
+  size_t from, to;
+} weighing;
+
+
+INLINE void add_values (vf *sum, int queries, int width, const weighing *w,
+                        const dc_attention_query *q, size_t d, size_t from,
+                        size_t to, loader *load) {
+  size_t row = w->s->d_value, start = w->s->d_key * 16 + d;
+  for (size_t j = from; j < to; j++) {
+    const void *tile = q->tiles[j / 16];
+    vf value[4];
+    for (int i = 0; i < width; i++)
+      value[i] = load(tile, start + j % 16 * row + (size_t)i * 16);
+    for (int k = 0; k < queries; k++) {
+      vf weight = v_set1(q[k].scores[j]);
+      for (int i = 0; i < width; i++)
+        sum[k * 4 + i] = v_fma(weight, value[i], sum[k * 4 + i]);
+    }
+  }
+}
+
+
+/* Columns d..d+16*width-1 of `queries` parts. */
+INLINE void weigh (const weighing *w, int queries, size_t d, int width,
+                   loader *load) {
+  vf sum[TILE_COLS * 4];
+  const dc_attention_query *q = w->company->q;
+  for (int k = 0; k < queries; k++) {
+    for (int i = 0; i < width; i++) sum[k * 4 + i] = v_set1(0.0f);
+    if (queries > 1)
+      add_values(sum + k * 4, 1, width, w, q + k, d, q[k].first,
+                 at_most(q[k].n, w->from), load);
+  }
+  add_values(sum, queries, width, w, q, d, w->from, w->to, load);
+  for (int k = 0; k < queries; k++) {
+    if (queries > 1)
+      add_values(sum + k * 4, 1, width, w, q + k, d, w->to, q[k].n, load);
+    for (int i = 0; i < width; i++)
+      v_store(w->parts[k].values + d + (size_t)i * 16, sum[k * 4 + i]);
+  }
+}
+
+
+/* The last n columns, where d_value is no multiple of 16. */
+INLINE void weigh_rest (const weighing *w, size_t k, size_t d, size_t n,
+                        part_loader *load_part) {
+  const dc_attention_query *q = &w->company->q[k];
+  size_t row = w->s->d_value, start = w->s->d_key * 16 + d;
+  vf sum = v_set1(0.0f);
+  for (size_t j = q->first; j < q->n; j++) {
+    vf value = load_part(q->tiles[j / 16], start + j % 16 * row, n);
+    sum = v_fma(v_set1(q->scores[j]), value, sum);
+  }
+  v_store_part(w->parts[k].values + d, sum, n);
+}
+
+
+INLINE void weigh_all (const weighing *w, int queries, int width, loader *load,
+                       part_loader *load_part) {
+  size_t d = 0, n = w->s->d_value, step = 16 * (size_t)width;
+  for (; d + step <= n; d += step) weigh(w, queries, d, width, load);
+  for (; d + 16 <= n; d += 16) weigh(w, queries, d, 1, load);
+  if (d < n)
+    for (int k = 0; k < queries; k++)
+      weigh_rest(w, (size_t)k, d, n - d, load_part);
+}
+
+
+INLINE void weigh_company (const company *c, const dc_attention_sizes *s,
+                           dc_attention_part *parts, loader *load,
+                           part_loader *load_part) {
+  weighing w = {c, s, parts, 0, c->end * 16};
+  for (size_t k = 0; k < c->n; k++) {
+    w.from = c->q[k].first > w.from ? c->q[k].first : w.from;
+    w.to = at_most(w.to, c->q[k].n);
+  }
+  if (w.to < w.from) w.to = w.from;
+#define WEIGH(n) weigh_all(&w, n, n == 1 ? 4 : TILE_ROWS, load, load_part)
+  WITH_CONSTANT(c->n, WEIGH)
 #undef WEIGH
 }
 
 
-/* Scores to weights; returns 1 / their sum, or 0 if there are none. */
-static float soften (const dc_attention_query *q) {
-  size_t begin = first_tile(q), padded = (q->n + 15) / 16 * 16 - begin;
-  float *scores = q->scores + begin;
-  for (size_t j = begin; j < q->first; j++) q->scores[j] = -INFINITY;
-  for (size_t j = q->n; j % 16 != 0; j++) q->scores[j] = -INFINITY;
-  float highest = max_row(scores, padded);
-  if (highest == -INFINITY) {
-    memset(scores, 0, padded * sizeof *scores);
-    return 0.0f;
-  }
-  return 1.0f / exp_and_sum(scores, highest, padded);
+typedef void weigher (const company *c, const dc_attention_sizes *s,
+                      dc_attention_part *parts);
+
+static void weigh_f32 (const company *c, const dc_attention_sizes *s,
+                       dc_attention_part *parts) {
+  weigh_company(c, s, parts, load_f32, part_f32);
 }
 
+static void weigh_f16 (const company *c, const dc_attention_sizes *s,
+                       dc_attention_part *parts) {
+  weigh_company(c, s, parts, load_f16, part_f16);
+}
+
+
+/* ---- both ---------------------------------------------------------------- */
 
 /* So many tiles are scored for all queries before the next ones are read. */
 #define TILES_AT_ONCE 4
 
-static void attention (const dc_attention_query *q, size_t count,
-                       const dc_attention_span *s) {
-  size_t begin = SIZE_MAX, end = 0;
+INLINE void attention (const dc_attention_query *q, size_t count,
+                       const dc_attention_sizes *s, dc_attention_part *parts,
+                       scorer *score, weigher *weigh_values) {
+  company all[(DC_QUERIES + TILE_COLS - 1) / TILE_COLS];
+  size_t n = 0, begin = SIZE_MAX, end = 0;
   for (size_t k = 0; k < count; k++) {
-    begin = q[k].first / 16 < begin ? q[k].first / 16 : begin;
-    end = (q[k].n + 15) / 16 > end ? (q[k].n + 15) / 16 : end;
+    begin = at_most(begin, q[k].first / 16);
+    end = tiles_of(&q[k]) > end ? tiles_of(&q[k]) : end;
   }
+  for (size_t k = 0; k < count; k += TILE_COLS)
+    all[n++] = company_of(q + k, at_most(count - k, TILE_COLS));
   for (size_t t = begin; t < end; t += TILES_AT_ONCE)
-    for (size_t k = 0; k < count; k += TILE_COLS)
-      score_some(q + k, count - k < TILE_COLS ? count - k : TILE_COLS, t,
-                 end - t < TILES_AT_ONCE ? end - t : TILES_AT_ONCE, s);
-  for (size_t k = 0; k < count; k += TILE_COLS) {
-    float factor[TILE_COLS];
-    size_t n = count - k < TILE_COLS ? count - k : TILE_COLS;
-    for (size_t i = 0; i < n; i++) factor[i] = soften(&q[k + i]);
-    weigh_some(q + k, factor, n, s);
     for (size_t i = 0; i < n; i++)
-      if (factor[i] == 0.0f)
-        memset(q[k + i].out, 0, s->d_value * sizeof *q->out);
+      score_company(&all[i], t, at_most(end, t + TILES_AT_ONCE), s, score);
+  for (size_t k = 0; k < count; k++) soften(&q[k], &parts[k]);
+  for (size_t i = 0; i < n; i++)
+    weigh_values(&all[i], s, parts + i * TILE_COLS);
+}
+
+
+static void attention_f32 (const dc_attention_query *q, size_t count,
+                           const dc_attention_sizes *s,
+                           dc_attention_part *parts) {
+  attention(q, count, s, parts, score_f32, weigh_f32);
+}
+
+
+static void attention_f16 (const dc_attention_query *q, size_t count,
+                           const dc_attention_sizes *s,
+                           dc_attention_part *parts) {
+  attention(q, count, s, parts, score_f16, weigh_f16);
+}
+
+
+/* As in online softmax (Milakov and Gimelshein 2018): both sums are brought to
+   the higher of the two maxima. */
+static void attention_join (dc_attention_part *to,
+                            const dc_attention_part *more, size_t d_value) {
+  if (more->highest == -INFINITY) return;
+  if (to->highest == -INFINITY) {
+    to->highest = more->highest;
+    to->sum = more->sum;
+    memcpy(to->values, more->values, d_value * sizeof *to->values);
+    return;
   }
+  float highest = more->highest > to->highest ? more->highest : to->highest;
+  float factor[2] = {to->highest - highest, more->highest - highest};
+  exp_row(factor, factor, 2);
+  to->highest = highest;
+  to->sum = to->sum * factor[0] + more->sum * factor[1];
+  scale_row(to->values, to->values, factor[0], d_value);
+  axpy_row(to->values, factor[1], more->values, d_value);
 }

@@ -1,5 +1,5 @@
 /*
-** kernels_float.h: rows of f32 or f16 weights times rows of floats.
+** kernels_float.h: rows of f32, f16 or bf16 weights times rows of floats.
 */
 typedef vf loader (const void *row, size_t i);
 typedef vf part_loader (const void *row, size_t i, size_t n);
@@ -31,6 +31,17 @@ INLINE vf part_bf16 (const void *row, size_t i, size_t n) {
   uint16_t halves[16] = {0};
   memcpy(halves, (const uint16_t *)row + i, n * sizeof *halves);
   return v_load_bf16(halves);
+}
+
+
+static void to_f16 (uint16_t *out, const float *x, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16) v_store_f16(out + i, v_load(x + i));
+  if (i < n) {
+    uint16_t halves[16];
+    v_store_f16(halves, v_load_part(x + i, n - i));
+    memcpy(out + i, halves, (n - i) * sizeof *halves);
+  }
 }
 
 

@@ -56,5 +56,6 @@ const dc_kernels VEC_TABLE = {
   .matmul_blocks = matmul_blocks, .pack = pack,
   .matmul_packed = matmul_packed,
   .quantize_q8 = quantize_q8,
-  .attention = attention,
+  .to_f16 = to_f16, .attention_f32 = attention_f32,
+  .attention_f16 = attention_f16, .attention_join = attention_join,
 };

@@ -47,6 +47,11 @@ static inline vf v_load_f16 (const uint16_t *p) {
               _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p + 8)))};
 }
 
+static inline void v_store_f16 (uint16_t *p, vf a) {
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a.lo, 0));
+  _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(a.hi, 0));
+}
+
 static inline __m256 load_bf16_8 (const uint16_t *p) {
   __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));

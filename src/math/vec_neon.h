@@ -51,6 +51,11 @@ static inline vf v_load_f16 (const uint16_t *p) {
   return r;
 }
 
+static inline void v_store_f16 (uint16_t *p, vf a) {
+  EACH_PART vst1_u16(p + 4 * i,
+                     vreinterpret_u16_f16(vcvt_f16_f32(a.part[i])));
+}
+
 static inline vf v_load_bf16 (const uint16_t *p) {
   vf r;
   EACH_PART r.part[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i),

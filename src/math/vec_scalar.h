@@ -59,6 +59,11 @@ static inline vf v_load_f16 (const uint16_t *p) {
   return r;
 }
 
+/* To the nearest halves, ties to even. */
+static inline void v_store_f16 (uint16_t *p, vf a) {
+  EACH_LANE p[l] = dc_f32_to_f16(a.lane[l]);
+}
+
 /* 16 upper halves of floats. */
 static inline vf v_load_bf16 (const uint16_t *p) {
   vf r;

@@ -4,27 +4,32 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/size.h"
+#include "math/kernels.h"
 
 
-void dc_pool_init (dc_pool *pool, const size_t n_layers[DC_REACHES],
-                   size_t d_keys, size_t d_values, size_t window) {
-  memset(pool, 0, sizeof *pool);
+#define LARGE ((size_t)4 << 20)  /* what dc_alloc puts into large pages */
+
+typedef struct dc_slab {
+  struct dc_slab *next;
+  char blocks[] __attribute__((aligned(64)));
+} dc_slab;
+
+
+void dc_pool_init (dc_pool *pool, const size_t n_layers[DC_REACHES]) {
   for (int r = 0; r < DC_REACHES; r++)
-    pool->shelves[r].n_layers = n_layers[r];
-  pool->d_keys = d_keys;
-  pool->d_values = d_values;
-  pool->window = window;
+    pool->shelves[r] = (dc_shelf){.n_layers = n_layers[r]};
+  pool->spares = NULL;
+  pool->copied_bytes = 0;
 }
 
 
 void dc_pool_free (dc_pool *pool) {
   for (int r = 0; r < DC_REACHES; r++) {
-    dc_shelf *shelf = &pool->shelves[r];
-    while (shelf->unused != NULL) {
-      dc_block *block = shelf->unused;
-      shelf->unused = block->next;
-      dc_free(block);
+    dc_slab *slab = pool->shelves[r].slabs;
+    while (slab != NULL) {
+      dc_slab *next = slab->next;
+      dc_free(slab);
+      slab = next;
     }
   }
   while (pool->spares != NULL) {
@@ -35,37 +40,90 @@ void dc_pool_free (dc_pool *pool) {
 }
 
 
-static size_t block_bytes (const dc_pool *pool, const dc_shelf *shelf) {
-  return shelf->n_layers * DC_TILE * (pool->d_keys + pool->d_values) *
-         sizeof(float);
+static size_t element_bytes (const dc_pool *pool) {
+  return pool->type == DC_F16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+
+size_t dc_tile_bytes (const dc_pool *pool) {
+  return DC_TILE * (pool->d_key + pool->d_value) * element_bytes(pool);
+}
+
+
+size_t dc_block_bytes (const dc_pool *pool, dc_reach reach) {
+  return pool->shelves[reach].n_layers * pool->heads * dc_tile_bytes(pool);
+}
+
+
+/* From one block to the next; data is whole lines. */
+static size_t stride_of (const dc_pool *pool, const dc_shelf *shelf) {
+  dc_reach reach = (dc_reach)(shelf - pool->shelves);
+  return sizeof(dc_block) + (dc_block_bytes(pool, reach) + 63) / 64 * 64;
 }
 
 
 size_t dc_pool_bytes (const dc_pool *pool) {
   size_t bytes = 0;
   for (int r = 0; r < DC_REACHES; r++)
-    bytes += pool->shelves[r].n_blocks * block_bytes(pool, &pool->shelves[r]);
+    bytes += pool->shelves[r].n_blocks * stride_of(pool, &pool->shelves[r]);
   return bytes;
 }
 
 
 /* ---- blocks ------------------------------------------------------------ */
 
-/* One block more among the unused ones. */
-static bool make_block (dc_pool *pool, dc_shelf *shelf) {
-  dc_block *block = dc_alloc(sizeof *block + block_bytes(pool, shelf));
-  if (block == NULL) return false;
-  block->next = shelf->unused;
-  shelf->unused = block;
-  shelf->n_blocks++;
+/* A quarter of what there is, so that at most so much lies idle. Up to 8 MB
+   the addresses of small pages are at hand as fast; then in large pages. */
+static size_t blocks_of_slab (const dc_shelf *shelf, size_t stride) {
+  size_t all = shelf->n_blocks * stride, wanted = all / 4;
+  if (all >= 2 * LARGE && wanted < LARGE) wanted = LARGE;
+  return wanted <= stride ? 1 : (wanted + stride - 1) / stride;
+}
+
+
+/* The next block of the last slab. */
+static dc_block *cut_block (const dc_pool *pool, dc_shelf *shelf) {
+  dc_block *block = (dc_block *)(void *)shelf->fresh;
+  shelf->fresh += stride_of(pool, shelf);
+  shelf->n_fresh--;
+  return block;
+}
+
+
+/* Some blocks more. */
+static bool make_slab (dc_pool *pool, dc_shelf *shelf) {
+  size_t stride = stride_of(pool, shelf), n = blocks_of_slab(shelf, stride);
+  dc_slab *slab = dc_alloc(sizeof *slab + n * stride);
+  if (slab == NULL) return false;
+  while (shelf->n_fresh > 0) {
+    dc_block *block = cut_block(pool, shelf);
+    block->next = shelf->unused;
+    shelf->unused = block;
+  }
+  slab->next = shelf->slabs;
+  shelf->slabs = slab;
+  shelf->fresh = slab->blocks;
+  shelf->n_fresh = n;
+  shelf->n_blocks += n;
   return true;
 }
 
 
-static dc_block *take_block (dc_pool *pool, dc_shelf *shelf) {
-  if (shelf->unused == NULL && !make_block(pool, shelf)) return NULL;
+/* A block that nobody uses; NULL when memory is short. */
+static dc_block *find_block (dc_pool *pool, dc_shelf *shelf) {
   dc_block *block = shelf->unused;
-  shelf->unused = block->next;
+  if (block != NULL) {
+    shelf->unused = block->next;
+    return block;
+  }
+  if (shelf->n_fresh == 0 && !make_slab(pool, shelf)) return NULL;
+  return cut_block(pool, shelf);
+}
+
+
+static dc_block *take_block (dc_pool *pool, dc_shelf *shelf) {
+  dc_block *block = find_block(pool, shelf);
+  if (block == NULL) return NULL;
   shelf->n_used++;
   block->refs = 1;
   return block;
@@ -90,22 +148,33 @@ void dc_pool_give (dc_pool *pool, dc_reach reach, dc_block *block) {
 }
 
 
-/* The first `used` positions of all layers: a run of each key row, whole
-   value rows. */
-static void copy_positions (dc_pool *pool, const dc_shelf *shelf, float *to,
-                            const float *from, size_t used) {
-  size_t d_keys = pool->d_keys, d_values = pool->d_values;
-  for (size_t i = 0; i < shelf->n_layers; i++) {
-    for (size_t j = 0; j < d_keys; j++)
-      memcpy(to + j * DC_TILE, from + j * DC_TILE, used * sizeof *to);
-    to += DC_TILE * d_keys;
-    from += DC_TILE * d_keys;
-    memcpy(to, from, used * d_values * sizeof *to);
-    to += DC_TILE * d_values;
-    from += DC_TILE * d_values;
+/* The first `used` positions of all tiles: a run of each key row, whole value
+   rows. */
+static void copy_positions (dc_pool *pool, const dc_shelf *shelf, char *to,
+                            const char *from, size_t used) {
+  size_t size = element_bytes(pool), n = shelf->n_layers * pool->heads;
+  size_t row = DC_TILE * size, keys = row * pool->d_key;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < keys; j += row)
+      memcpy(to + j, from + j, used * size);
+    memcpy(to + keys, from + keys, used * pool->d_value * size);
+    to += dc_tile_bytes(pool);
+    from += dc_tile_bytes(pool);
   }
-  pool->copied_bytes +=
-    shelf->n_layers * used * (d_keys + d_values) * sizeof *to;
+  pool->copied_bytes += n * used * (pool->d_key + pool->d_value) * size;
+}
+
+
+void dc_tiles_clear (const dc_pool *pool, void *tiles, size_t n, size_t used) {
+  size_t size = element_bytes(pool), rest = DC_TILE - used;
+  char *x = tiles;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < pool->d_key; j++, x += DC_TILE * size)
+      memset(x + used * size, 0, rest * size);
+    x += used * pool->d_value * size;
+    memset(x, 0, rest * pool->d_value * size);
+    x += rest * pool->d_value * size;
+  }
 }
 
 
@@ -192,13 +261,49 @@ static void shorten_track (dc_track *t, dc_shelf *shelf, size_t keep) {
 }
 
 
+static void store_floats (const dc_pool *pool, char *tile, size_t j,
+                          const float *k, const float *v) {
+  float *keys = (float *)(void *)tile + j;
+  float *values = (float *)(void *)tile + DC_TILE * pool->d_key;
+  for (size_t i = 0; i < pool->d_key; i++) keys[i * DC_TILE] = k[i];
+  memcpy(values + j * pool->d_value, v, pool->d_value * sizeof *v);
+}
+
+
+/* The keys are rounded 16 at a time on their way to where they lie apart. */
+static void store_halves (const dc_pool *pool, char *tile, size_t j,
+                          const float *k, const float *v) {
+  const dc_kernels *kernels = dc_kernels_get();
+  uint16_t *keys = (uint16_t *)(void *)tile + j, some[16];
+  uint16_t *values = (uint16_t *)(void *)tile + DC_TILE * pool->d_key;
+  for (size_t i = 0; i < pool->d_key; i += 16) {
+    size_t n = pool->d_key - i < 16 ? pool->d_key - i : 16;
+    kernels->to_f16(some, k + i, n);
+    for (size_t l = 0; l < n; l++) keys[(i + l) * DC_TILE] = some[l];
+  }
+  kernels->to_f16(values + j * pool->d_value, v, pool->d_value);
+}
+
+
 void dc_track_store (const dc_pool *pool, const dc_track *track, size_t at,
                      size_t slot, const float *k, const float *v) {
-  float *keys = dc_tile_keys(pool, track, at, slot) + at % DC_TILE;
-  for (size_t i = 0; i < pool->d_keys; i++) keys[i * DC_TILE] = k[i];
-  memcpy(dc_tile_values(pool, track, at, slot) +
-           at % DC_TILE * pool->d_values,
-         v, pool->d_values * sizeof *v);
+  char *tile = track->blocks[at / DC_TILE]->data +
+               slot * pool->heads * dc_tile_bytes(pool);
+  for (size_t h = 0; h < pool->heads; h++, tile += dc_tile_bytes(pool)) {
+    if (pool->type == DC_F16)
+      store_halves(pool, tile, at % DC_TILE, k, v);
+    else
+      store_floats(pool, tile, at % DC_TILE, k, v);
+    k += pool->d_key;
+    v += pool->d_value;
+  }
+}
+
+
+float dc_tile_key (const dc_pool *pool, const void *tile, size_t i, size_t j) {
+  size_t at = i * DC_TILE + j;
+  return pool->type == DC_F16 ? dc_f16_to_f32(((const uint16_t *)tile)[at])
+                              : ((const float *)tile)[at];
 }
 
 
@@ -227,7 +332,7 @@ size_t dc_pool_window_blocks (const dc_pool *pool, size_t n, size_t at_once) {
 bool dc_pool_stock (dc_pool *pool, size_t n_blocks) {
   dc_shelf *shelf = &pool->shelves[DC_WINDOWED];
   while (shelf->n_blocks - shelf->n_used < n_blocks)
-    if (!make_block(pool, shelf)) return false;
+    if (!make_slab(pool, shelf)) return false;
   return true;
 }
 

@@ -2,12 +2,15 @@
 ** cache.h: keys and values that were computed before, in blocks of 16
 ** positions with reference counts.
 **
-** A block holds, for each layer, one tile of keys [kv heads, d_key, 16] (the
-** positions lie side by side: they are the lanes of the attention kernel) and
-** one of values [16, kv heads * d_value]. A timeline is a list of blocks and a
-** length. Timelines share blocks: forking, reordering beams and truncating
-** copy nothing; only a block that is about to be written and belongs to
-** others too is copied, and of it only the positions in use.
+** A block holds a tile for each layer and each key head: its keys [d_key, 16]
+** (the positions lie side by side: they are the lanes of the attention kernel),
+** then its values [16, d_value], as floats or as halves. A timeline is a list
+** of blocks and a length. Timelines share blocks: forking, reordering beams and
+** truncating copy nothing; only a block that is about to be written and belongs
+** to others too is copied, and of it only the positions in use.
+**
+** Blocks are cut from slabs, which grow with the cache, so that a long one lies
+** in large pages (base/memory.h) and a short one takes little.
 **
 ** Layers that see all positions and layers with a sliding window keep their
 ** blocks apart, in two tracks of the same timeline: a windowed track gives
@@ -22,6 +25,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "math/types.h"
+
 #define DC_TILE 16
 
 /* So many positions may be cut off from the end of a timeline whatever its
@@ -33,14 +38,17 @@ typedef enum dc_reach { DC_FULL, DC_WINDOWED, DC_REACHES } dc_reach;
 typedef struct dc_block {
   size_t refs;
   struct dc_block *next;  /* in the shelf's list of free ones */
-  float data[] __attribute__((aligned(64)));  /* [layers][keys | values] */
+  char data[] __attribute__((aligned(64)));  /* [layers][key heads] tiles */
 } dc_block;
 
 /* The blocks for the layers of one reach. */
 typedef struct dc_shelf {
   size_t n_layers;
+  struct dc_slab *slabs;
   dc_block *unused;
-  size_t n_blocks;  /* made so far, in use or not */
+  char *fresh;      /* the rest of the last slab: n_fresh blocks that no */
+  size_t n_fresh;   /* one has touched */
+  size_t n_blocks;  /* of all slabs, in use or not */
   size_t n_used;
 } dc_shelf;
 
@@ -52,7 +60,9 @@ typedef struct dc_spare {
 
 /* The blocks of one model. Used by one thread at a time. */
 typedef struct dc_pool {
-  size_t d_keys, d_values;  /* of one position in one layer, all heads */
+  dc_type type;             /* of keys and values: DC_F32 or DC_F16 */
+  size_t heads;             /* key heads */
+  size_t d_key, d_value;    /* of a head */
   size_t window;            /* of the windowed track */
   dc_shelf shelves[DC_REACHES];
   dc_spare *spares;         /* so that reordering beams allocates nothing */
@@ -69,12 +79,14 @@ typedef struct dc_timeline {
   size_t length;  /* positions in use */
 } dc_timeline;
 
-/* Room for n_layers[reach] layers. */
-void dc_pool_init (dc_pool *pool, const size_t n_layers[DC_REACHES],
-                   size_t d_keys, size_t d_values, size_t window);
+/* Makes a pool whose type, heads and sizes are set ready for blocks of
+   n_layers[reach] layers. */
+void dc_pool_init (dc_pool *pool, const size_t n_layers[DC_REACHES]);
 void dc_pool_free (dc_pool *pool);  /* all timelines must be cleared */
 
-/* Bytes of all blocks made so far. */
+/* Bytes of a tile; of a block's data; of all blocks made so far. */
+size_t dc_tile_bytes (const dc_pool *pool);
+size_t dc_block_bytes (const dc_pool *pool, dc_reach reach);
 size_t dc_pool_bytes (const dc_pool *pool);
 
 /* One block, of one reference; drops a reference (NULL: nothing happens). */
@@ -120,20 +132,30 @@ void dc_timeline_truncate (dc_timeline *t, dc_pool *pool, size_t n);
 /* Gives everything back; accepts a zeroed timeline. */
 void dc_timeline_clear (dc_timeline *t, dc_pool *pool);
 
-/* The tile of position `at` in layer `slot` of a track: keys; values. */
-static inline float *dc_tile_keys (const dc_pool *pool, const dc_track *track,
-                                   size_t at, size_t slot) {
+/* Of a position in one layer, all heads. */
+static inline size_t dc_keys_width (const dc_pool *pool) {
+  return pool->heads * pool->d_key;
+}
+
+static inline size_t dc_values_width (const dc_pool *pool) {
+  return pool->heads * pool->d_value;
+}
+
+/* The tile of position `at` in layer `slot` of a track, for one key head. */
+static inline const void *dc_tile (const dc_pool *pool, const dc_track *track,
+                                   size_t at, size_t slot, size_t head) {
   return track->blocks[at / DC_TILE]->data +
-         slot * DC_TILE * (pool->d_keys + pool->d_values);
+         (slot * pool->heads + head) * dc_tile_bytes(pool);
 }
 
-static inline float *dc_tile_values (const dc_pool *pool,
-                                     const dc_track *track, size_t at,
-                                     size_t slot) {
-  return dc_tile_keys(pool, track, at, slot) + DC_TILE * pool->d_keys;
-}
+/* Number i of the key at position j of a tile. */
+float dc_tile_key (const dc_pool *pool, const void *tile, size_t i, size_t j);
 
-/* Writes the keys and values of position `at` into layer `slot`. */
+/* Zeros from position `used` on in `tiles` tiles that lie behind each other. */
+void dc_tiles_clear (const dc_pool *pool, void *tiles, size_t n, size_t used);
+
+/* Writes the keys [heads, d_key] and values [heads, d_value] of position `at`
+   into layer `slot`. Halves are rounded: to nearest, ties to even. */
 void dc_track_store (const dc_pool *pool, const dc_track *track, size_t at,
                      size_t slot, const float *k, const float *v);
 

@@ -15,7 +15,8 @@
 #define ROWS_AT_ONCE 256
 
 /* The tiles of a batch of sequences: a timeline for each, in one layer at a
-   time (a pool of one layer). */
+   time (a pool of one layer). They are no cache, and floats whatever a cache
+   holds. */
 typedef struct tiles {
   dc_pool pool;
   dc_timeline *timelines;  /* [count] */
@@ -35,8 +36,9 @@ static bool make_tiles (tiles *t, dc_model *m, const dc_sequence *sequences,
                         size_t count) {
   const dc_stack_sizes *s = &m->hp.encoder;
   size_t layers[DC_REACHES] = {[DC_FULL] = 1};
-  dc_pool_init(&t->pool, layers, (size_t)s->n_kv_heads * s->d_key,
-               (size_t)s->n_kv_heads * s->d_value, 0);
+  t->pool = (dc_pool){.type = DC_F32, .heads = s->n_kv_heads,
+                      .d_key = s->d_key, .d_value = s->d_value};
+  dc_pool_init(&t->pool, layers);
   t->count = count;
   t->timelines = dc_alloc_array(count, sizeof *t->timelines);
   if (t->timelines == NULL) return false;

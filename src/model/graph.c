@@ -18,7 +18,7 @@ static size_t larger (size_t a, size_t b) {
 
 /* The widest row of either stack, by heads times the width of one. */
 typedef struct widths {
-  size_t queries, keys, values, wide, gate;
+  size_t queries, keys, values, value, wide, gate;
 } widths;
 
 static void widen (widths *w, const dc_stack_sizes *s, size_t d) {
@@ -26,6 +26,7 @@ static void widen (widths *w, const dc_stack_sizes *s, size_t d) {
   w->queries = larger(w->queries, (size_t)s->n_heads * s->d_key);
   w->keys = larger(w->keys, (size_t)s->n_kv_heads * s->d_key);
   w->values = larger(w->values, (size_t)s->n_kv_heads * s->d_value);
+  w->value = larger(w->value, s->d_value);
   w->gate = larger(w->gate, larger(s->d_ff, d));
   w->wide = larger(w->wide, larger(w->gate, outputs));
 }
@@ -47,7 +48,9 @@ static void free_rows (dc_batch *b) {
   }
   dc_free(b->views);
   dc_free(b->sources);
+  dc_free(b->runs);
   b->views = b->sources = NULL;
+  b->runs = NULL;
   b->max_n = 0;
 }
 
@@ -69,6 +72,7 @@ static bool reserve_rows (dc_batch *b, size_t n, size_t d, const widths *w) {
   }
   ok &= (b->views = dc_alloc_array(n, sizeof *b->views)) != NULL;
   ok &= (b->sources = dc_alloc_array(n, sizeof *b->sources)) != NULL;
+  ok &= (b->runs = dc_alloc_array(n, sizeof *b->runs)) != NULL;
   if (ok)
     b->max_n = n;
   else
@@ -77,18 +81,34 @@ static bool reserve_rows (dc_batch *b, size_t n, size_t d, const widths *w) {
 }
 
 
-static bool reserve_keys (dc_batch *b, size_t n_keys, int threads) {
-  size_t tiles = (n_keys + DC_TILE - 1) / DC_TILE, team = (size_t)threads;
-  dc_free(b->scores);
-  dc_free(b->tiles);
-  b->n_scores = b->hp->positions == DC_RELATIVE ? 2 * DC_QUERIES : DC_QUERIES;
-  b->scores = dc_alloc_array(team * tiles * DC_TILE,
-                             b->n_scores * sizeof *b->scores);
-  b->tiles = dc_alloc_array(team * tiles * 2, sizeof *b->tiles);
-  bool ok = b->scores != NULL && b->tiles != NULL;
-  b->max_keys = ok ? tiles * DC_TILE : 0;
-  b->max_threads = ok ? threads : 0;
-  return ok;
+static void free_keys (dc_batch *b) {
+  dc_free(b->parts);
+  dc_free(b->part_values);
+  dc_free(b->weights);
+  b->parts = NULL;
+  b->part_values = b->weights = NULL;
+  b->max_parts = b->max_keys = 0;
+  b->max_threads = 0;
+}
+
+
+static bool reserve_keys (dc_batch *b, size_t n_keys, int threads,
+                          size_t d_value) {
+  size_t n = dc_attention_parts(n_keys, threads);
+  free_keys(b);
+  b->parts = dc_alloc_array(n, sizeof *b->parts);
+  b->part_values = dc_alloc_array(n, d_value * sizeof *b->part_values);
+  b->weights = dc_alloc_array(n_keys, sizeof *b->weights);
+  if (b->parts == NULL || b->part_values == NULL || b->weights == NULL) {
+    free_keys(b);
+    return false;
+  }
+  for (size_t i = 0; i < n; i++)
+    b->parts[i].values = b->part_values + i * d_value;
+  b->max_parts = n;
+  b->max_keys = n_keys;
+  b->max_threads = threads;
+  return true;
 }
 
 
@@ -101,7 +121,8 @@ bool dc_batch_reserve (dc_batch *b, const dc_hparams *hp, size_t n,
   if (n > b->max_n && !reserve_rows(b, n, hp->d_model, &w)) return false;
   if ((n_keys > b->max_keys || threads > b->max_threads) &&
       !reserve_keys(b, n_keys > b->max_keys ? n_keys * 2 : b->max_keys,
-                    threads > b->max_threads ? threads : b->max_threads))
+                    threads > b->max_threads ? threads : b->max_threads,
+                    w.value))
     return false;
   return dc_scratch_reserve(&b->scratch, n, w.wide);
 }
@@ -109,8 +130,7 @@ bool dc_batch_reserve (dc_batch *b, const dc_hparams *hp, size_t n,
 
 void dc_batch_free (dc_batch *b) {
   free_rows(b);
-  dc_free(b->scores);
-  dc_free(b->tiles);
+  free_keys(b);
   dc_scratch_free(&b->scratch);
   memset(b, 0, sizeof *b);
 }

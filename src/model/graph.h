@@ -19,7 +19,14 @@ typedef struct dc_view {
   const size_t *places;  /* [n_keys]: those of the keys; NULL: 0, 1, 2, ... */
 } dc_view;
 
-#define DC_QUERIES 8  /* go through the same keys together */
+/* Positions that a query goes through at once. What they give it is put
+   together in their order, whoever computed it. */
+#define DC_CHUNK 128
+
+/* Tokens, one behind the other, that go through the same keys together. */
+typedef struct dc_run {
+  size_t first, n;
+} dc_run;
 
 /* The rows of a batch in flight. */
 typedef struct dc_batch {
@@ -34,10 +41,11 @@ typedef struct dc_batch {
   float *gate;           /* [n, d_ff or d_model] */
   dc_view *views;        /* [n]: self-attention */
   dc_view *sources;      /* [n]: cross-attention */
-  float *scores;         /* [max_threads, n_scores, max_keys]: of some queries,
-                            then the biases of these, if there are any */
-  size_t n_scores;
-  const float **tiles;   /* [max_threads, 2 * max_tiles] */
+  dc_run *runs;          /* [n] at most, of the attention under way */
+  dc_attention_part *parts;  /* [max_parts]: what chunks give to queries */
+  float *part_values;    /* [max_parts, d_value] */
+  size_t max_parts;
+  float *weights;        /* [max_keys]: of one head, if somebody wants them */
   size_t max_keys;
   int max_threads;
   size_t d_ff;           /* of the layer that is under way */
@@ -100,6 +108,9 @@ void dc_append (dc_batch *b, const dc_layer *layer);
 void dc_store (const dc_batch *b, const dc_pool *pool,
                const dc_timeline *timeline, const dc_layer *layer, size_t at,
                size_t row, size_t n);
+
+/* Parts that attention over n_keys positions takes at most. */
+size_t dc_attention_parts (size_t n_keys, int threads);
 
 /* wide = heads(q against the views' tiles of this layer). biases: those of
    the stack, or NULL. */

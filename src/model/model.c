@@ -25,14 +25,16 @@ static size_t limit_of (const dc_hparams *hp, size_t asked) {
 }
 
 
-static void make_pool (dc_model *m) {
+static void make_pool (dc_model *m, dc_type type) {
   const dc_stack *decoder = &m->weights.decoder;
   const dc_stack_sizes *s = &decoder->sizes;
   size_t layers[DC_REACHES] = {0};
   for (uint32_t i = 0; i < s->n_layers; i++)
     layers[decoder->layers[i].reach]++;
-  dc_pool_init(&m->pool, layers, (size_t)s->n_kv_heads * s->d_key,
-               (size_t)s->n_kv_heads * s->d_value, m->hp.window);
+  m->pool = (dc_pool){.type = type, .heads = s->n_kv_heads,
+                      .d_key = s->d_key, .d_value = s->d_value,
+                      .window = m->hp.window};
+  dc_pool_init(&m->pool, layers);
 }
 
 
@@ -53,7 +55,7 @@ static bool load (dc_model *m, const char *path,
       !vocabulary_fits(m, err))
     return false;
   dc_weights_pack(&m->weights, m->file, options->pack_most, m->threads);
-  make_pool(m);
+  make_pool(m, options->cache_type);
   return true;
 }
 

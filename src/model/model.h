@@ -50,6 +50,7 @@ typedef struct dc_model_options {
   bool map, vocab_only;
   bool ids_only;   /* leave the tokenizer of the file alone */
   size_t pack_most;  /* bytes that a packed copy of weights may take */
+  dc_type cache_type;  /* of keys and values: DC_F32 (0) or DC_F16 */
 } dc_model_options;
 
 /* What a copy may take by default. It is as large as the weights in the file,

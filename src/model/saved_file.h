@@ -2,12 +2,13 @@
 ** saved_file.h: what the writer and the reader of saved sessions share. The
 ** layout of a file, all numbers u64 unless said otherwise:
 **
-**   "decantS1"  fingerprint of the model  bytes of the file
+**   "decantS2"  fingerprint of the model  bytes of the file
+**   type of keys and values, by its id in GGUF
 **   blocks of full and of windowed layers  rows  1 if there is a source
 **   for each timeline, the source first: its length; for each of the two
 **     tracks its blocks, how many of these are gone, and the others' numbers
-**   the blocks of full layers, then those of windowed ones: floats, zeros
-**     where no position is in use
+**   the blocks of full layers, then those of windowed ones, as they are in
+**     memory, zeros where no position is in use
 **   checksum of all that
 */
 #ifndef DC_SAVED_FILE_H
@@ -17,7 +18,7 @@
 
 #include "model/saved.h"
 
-#define DC_SAVED_MAGIC "decantS1"  /* 8 bytes in the file */
+#define DC_SAVED_MAGIC "decantS2"  /* 8 bytes in the file */
 #define DC_SAVED_MAGIC_SIZE 8
 #define DC_HASH_START 14695981039346656037u
 
@@ -45,13 +46,6 @@ static inline uint64_t dc_fingerprint (const dc_model *m) {
     h = dc_hash(h, t->data, t->size < 256 ? t->size : 256);
   }
   return h;
-}
-
-
-/* Of a block. */
-static inline size_t dc_block_bytes (const dc_pool *pool, int reach) {
-  return pool->shelves[reach].n_layers * DC_TILE *
-         (pool->d_keys + pool->d_values) * sizeof(float);
 }
 
 #endif

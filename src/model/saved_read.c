@@ -61,6 +61,22 @@ static bool check_frame (reader *r) {
 }
 
 
+/* Halves would be floats of less than a float's precision: what goes on from
+   them would be neither what one type of cache gives nor the other. */
+static bool check_type (reader *r) {
+  uint64_t type;
+  if (!get_number(r, "cache_type", UINT32_MAX, &type)) return false;
+  if (type == r->m->pool.type) return true;
+  if (type != DC_F32 && type != DC_F16)
+    return dc_fail(r->err, "%.400s: cache_type: is %llu, must be %d or %d",
+                   r->path, (unsigned long long)type, DC_F32, DC_F16);
+  return dc_fail(r->err, "%.400s: cache_type: the session is in %s, the "
+                 "model was loaded with %s", r->path,
+                 dc_type_of((uint32_t)type)->name,
+                 dc_type_of(r->m->pool.type)->name);
+}
+
+
 /* Takes the blocks from the pool and fills them; they lie in front of the
    checksum. */
 static bool get_blocks (reader *r) {
@@ -68,7 +84,7 @@ static bool get_blocks (reader *r) {
   size_t total = 0, left = r->file.size - r->at - sizeof(uint64_t);
   for (int i = 0; i < DC_REACHES; i++) {
     size_t bytes;
-    if (!dc_size_mul(r->n_blocks[i], dc_block_bytes(pool, i),
+    if (!dc_size_mul(r->n_blocks[i], dc_block_bytes(pool, (dc_reach)i),
                      &bytes) ||
         !dc_size_add(total, bytes, &total) || total > left ||
         (bytes == 0 && r->n_blocks[i] > 0))
@@ -77,7 +93,7 @@ static bool get_blocks (reader *r) {
   }
   const uint8_t *data = r->file.data + r->file.size - sizeof(uint64_t) - total;
   for (int i = 0; i < DC_REACHES; i++) {
-    size_t bytes = dc_block_bytes(pool, i);
+    size_t bytes = dc_block_bytes(pool, (dc_reach)i);
     r->blocks[i] = dc_alloc_array(r->n_blocks[i], sizeof *r->blocks[i]);
     if (r->blocks[i] == NULL) return dc_fail(r->err, "not enough memory");
     for (size_t j = 0; j < r->n_blocks[i]; j++, data += bytes) {
@@ -135,7 +151,7 @@ static bool get_timeline (reader *r, dc_timeline *t, size_t most) {
 static bool get_all (reader *r, dc_saved *saved) {
   uint64_t n, sourced;
   bool wants_source = !r->m->hp.arch->causal;
-  if (!check_frame(r) ||
+  if (!check_frame(r) || !check_type(r) ||
       !get_number(r, "blocks", UINT64_MAX, &r->n_blocks[DC_FULL]) ||
       !get_number(r, "blocks", UINT64_MAX, &r->n_blocks[DC_WINDOWED]) ||
       !get_number(r, "rows", MAX_ROWS, &n) ||

@@ -107,32 +107,19 @@ static bool put_timeline (writer *w, const dc_timeline *t) {
 }
 
 
-/* Zeros where nobody has written for this session: a block that is used again
-   still holds what somebody else said. */
-static void clear_rest (const dc_pool *pool, float *x, size_t n_layers,
-                        size_t used) {
-  size_t rest = DC_TILE - used;
-  for (size_t i = 0; i < n_layers; i++) {
-    for (size_t j = 0; j < pool->d_keys; j++, x += DC_TILE)
-      memset(x + used, 0, rest * sizeof *x);
-    x += used * pool->d_values;
-    memset(x, 0, rest * pool->d_values * sizeof *x);
-    x += rest * pool->d_values;
-  }
-}
-
-
+/* The blocks, with zeros where nobody has written for this session: a block
+   that is used again still holds what somebody else said. */
 static bool put_blocks (writer *w, int reach) {
   const dc_pool *pool = &w->m->pool;
   const catalogue *c = &w->blocks[reach];
-  size_t size = dc_block_bytes(pool, reach);
-  float *copy = dc_alloc(size);
+  size_t size = dc_block_bytes(pool, (dc_reach)reach);
+  char *copy = dc_alloc(size);
   if (copy == NULL) return dc_fail(w->err, "not enough memory");
   bool ok = true;
   for (size_t i = 0; ok && i < c->n; i++) {
     memcpy(copy, c->in_order[i]->block->data, size);
-    clear_rest(pool, copy, pool->shelves[reach].n_layers,
-               c->in_order[i]->used);
+    dc_tiles_clear(pool, copy, pool->shelves[reach].n_layers * pool->heads,
+                   c->in_order[i]->used);
     ok = put(w, copy, size);
   }
   dc_free(copy);
@@ -142,7 +129,7 @@ static bool put_blocks (writer *w, int reach) {
 
 /* Bytes of the whole file. */
 static uint64_t size_of_file (const writer *w, const dc_saved *saved) {
-  uint64_t numbers = 2 + DC_REACHES + 2 + 1;  /* and the checksum */
+  uint64_t numbers = 3 + DC_REACHES + 2 + 1;  /* and the checksum */
   uint64_t bytes = DC_SAVED_MAGIC_SIZE;
   bool sourced = !w->m->hp.arch->causal;
   for (size_t i = sourced ? 0 : 1; i <= saved->n; i++) {
@@ -152,7 +139,7 @@ static uint64_t size_of_file (const writer *w, const dc_saved *saved) {
       numbers += blocks_in_use(t, r) - t->tracks[r].n_gone;
   }
   for (int r = 0; r < DC_REACHES; r++)
-    bytes += w->blocks[r].n * dc_block_bytes(&w->m->pool, r);
+    bytes += w->blocks[r].n * dc_block_bytes(&w->m->pool, (dc_reach)r);
   return bytes + numbers * sizeof(uint64_t);
 }
 
@@ -163,7 +150,8 @@ static bool put_all (writer *w, const dc_saved *saved) {
   for (size_t i = 0; i < saved->n; i++) enter_timeline(w, &saved->rows[i]);
   if (!put(w, DC_SAVED_MAGIC, DC_SAVED_MAGIC_SIZE) ||
       !put_number(w, dc_fingerprint(w->m)) ||
-      !put_number(w, size_of_file(w, saved)))
+      !put_number(w, size_of_file(w, saved)) ||
+      !put_number(w, w->m->pool.type))
     return false;
   for (int r = 0; r < DC_REACHES; r++)
     if (!put_number(w, w->blocks[r].n)) return false;

@@ -36,10 +36,10 @@ static void head_weights (const dc_batch *b, size_t row, size_t head,
   size_t d = s->d_key, shared = head / (s->n_heads / s->n_kv_heads);
   const float *q = b->q + (row * s->n_heads + head) * d;
   for (size_t j = 0; j < view->n_keys; j++) {
-    const float *key = dc_tile_keys(b->pool, track, j, layer->slot) +
-                       shared * d * DC_TILE + j % DC_TILE;
+    const void *tile = dc_tile(b->pool, track, j, layer->slot, shared);
     float sum = 0.0f;
-    for (size_t i = 0; i < d; i++) sum += q[i] * key[i * DC_TILE];
+    for (size_t i = 0; i < d; i++)
+      sum += q[i] * dc_tile_key(b->pool, tile, i, j % DC_TILE);
     weights[j] = sum * s->score_scale;
   }
   dc_kernels_get()->softmax(weights, view->n_keys);
@@ -55,9 +55,9 @@ void dc_tap_attention (dc_batch *b, const dc_feed *steps, size_t count,
     size_t n_keys = steps[i].source->length;
     for (size_t j = 0; j < steps[i].n; j++)
       for (size_t head = 0; head < heads; head++) {
-        head_weights(b, row + j, head, layer, b->scores);
+        head_weights(b, row + j, head, layer, b->weights);
         dc_kernels_get()->axpy(steps[i].taps->attention + j * n_keys, share,
-                               b->scores, n_keys);
+                               b->weights, n_keys);
       }
   }
 }
