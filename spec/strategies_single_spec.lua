@@ -202,6 +202,26 @@ describe("a choice among several", function()
       return #result.ids
     end}
     assert.equal(1, found[1].score)
+    assert.error_matches(function()
+      sampled{inner_strategy = function() end}
+    end, "the inner_strategy returned a nil")
+  end)
+
+  it("gives every run processors with a state of its own", function()
+    local seen = {}
+    local function counter()
+      local calls = 0
+      return setmetatable({}, {
+        __call = function(_, _, ids)
+          calls = calls + 1
+          seen[#seen + 1] = calls == #ids
+        end,
+        __fresh = counter,
+      })
+    end
+    sampled{processors = {counter()}, eos_token_id = false}
+    assert.equal(30, #seen)
+    for i = 1, 30 do assert.is_true(seen[i]) end
   end)
 
   it("shares forward passes", function()

@@ -217,18 +217,21 @@ function config.merge(caller, model, level, vocab)
   return object
 end
 
+-- New tokens, so that a prompt can be added without overflow.
+local MOST <const> = 1 << 53
+
 --- How long a row may get and how long it must get, prompt (or start token)
 -- included. max_new_tokens and min_new_tokens win; a max_length that nobody
 -- set counts from the end of a prompt that is more than a start token.
 function config.lengths(merged, prompt_length)
   local longest, shortest = merged.max_length, merged.min_length
   if merged.max_new_tokens then
-    longest = prompt_length + merged.max_new_tokens
+    longest = prompt_length + math.min(merged.max_new_tokens, MOST)
   elseif not rawget(merged, "max_length") then
     longest = longest + math.max(prompt_length - 1, 0)
   end
   if merged.min_new_tokens then
-    shortest = prompt_length + merged.min_new_tokens
+    shortest = prompt_length + math.min(merged.min_new_tokens, MOST)
   end
   return longest, shortest
 end

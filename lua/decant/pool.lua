@@ -31,12 +31,11 @@ end
 -- What run i of the inner strategy is told, and the tally of what it emits.
 local function opts_of(opts, i)
   local seed, number = opts.rng:state()
-  local state = row.tally {}
-  local mine = {
-    rng = core.rng(seed):row(number + ((i - 1) << 32)),
-  }
+  local state, rng = row.tally {}, core.rng(seed):row(number + ((i - 1) << 32))
+  local process = opts.new_chain and opts.new_chain(rng) or opts.process
+  local mine = {num_return_sequences = 1, best_of = false, rng = rng}
   function mine.process(logits, ids)
-    opts.process(logits, ids)
+    process(logits, ids)
     row.processed(state, logits)
     return logits
   end
@@ -50,7 +49,13 @@ end
 -- stays; else it is that of a finished beam, or none where not every token was
 -- emitted behind its own scores.
 local function result_of(state, opts, ids, reason, score)
-  if type(ids[1]) == "table" then return ids[1] end
+  if type(ids) ~= "table" then
+    error(("the inner_strategy returned a %s; it returns the list of its "
+           .. "new ids, or a list of {ids =, score =, finish =}"):format(
+           type(ids)), 0)
+  elseif type(ids[1]) == "table" then
+    return ids[1]
+  end
   if not score and state.noted == #ids then
     score = beams.worth(state.score, #ids, opts)
   end

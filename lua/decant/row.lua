@@ -229,6 +229,10 @@ function row.new(call, item, number)
     max_length = longest, max_new_tokens = longest - #item.prompt,
     rng = rng,
   }
+  -- the processors for another run on this input: a state and draws of its own
+  function opts.new_chain(own_rng)
+    return row.processors(call, item, state, own_rng)
+  end
   function opts.process(logits, ids)
     chain(logits, ids)
     row.processed(state, logits)

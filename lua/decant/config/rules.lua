@@ -200,8 +200,8 @@ local function is_outside(id, vocab) return id >= vocab and id end
 
 local function ids_outside(ids, vocab)
   if type(ids) ~= "table" then return is_outside(ids, vocab) end
-  for _, id in ipairs(ids) do
-    local found = ids_outside(id, vocab)
+  for i = 1, #ids do
+    local found = ids_outside(ids[i], vocab)
     if found then return found end
   end
 end
