@@ -32,7 +32,9 @@ end
 local function opts_of(opts, i)
   local seed, number = opts.rng:state()
   local state, rng = row.tally {}, core.rng(seed):row(number + ((i - 1) << 32))
-  local process = opts.new_chain and opts.new_chain(rng) or opts.process
+  -- processors of its own, unless somebody has put others in front of them
+  local own = opts.new_chain and opts.process == opts.complete
+  local process = own and opts.new_chain(rng) or opts.process
   local mine = {num_return_sequences = 1, best_of = false, rng = rng}
   function mine.process(logits, ids)
     process(logits, ids)
