@@ -258,9 +258,10 @@ static inline __m256i dot8_codes_8 (const uint32_t (*q)[16], int first,
 
 static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
                                const int8_t *x) {
-  int32_t four[2];
-  memcpy(four, x, sizeof four);
-  __m256i x0 = _mm256_set1_epi32(four[0]), x1 = _mm256_set1_epi32(four[1]);
+  int32_t first, second;
+  memcpy(&first, x, sizeof first);
+  memcpy(&second, x + 4, sizeof second);
+  __m256i x0 = _mm256_set1_epi32(first), x1 = _mm256_set1_epi32(second);
   return (vi){_mm256_add_epi32(sum.lo, dot8_codes_8(q, 0, x0, x1)),
               _mm256_add_epi32(sum.hi, dot8_codes_8(q, 8, x0, x1))};
 }

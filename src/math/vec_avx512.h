@@ -249,10 +249,11 @@ static inline vi v_all (int32_t a) { return _mm512_set1_epi32(a); }
 
 static inline vi v_dot8_codes (vi sum, const uint32_t (*q)[16],
                                const int8_t *x) {
-  int32_t four[2];
-  memcpy(four, x, sizeof four);
+  int32_t first, second;  /* apart, so that each is spread from memory */
+  memcpy(&first, x, sizeof first);
+  memcpy(&second, x + 4, sizeof second);
   return dot8_codes(sum, _mm512_loadu_si512(q[0]), _mm512_loadu_si512(q[1]),
-                    _mm512_set1_epi32(four[0]), _mm512_set1_epi32(four[1]));
+                    _mm512_set1_epi32(first), _mm512_set1_epi32(second));
 }
 
 static inline vi v_dot8_halves (vi sum, const uint32_t w[16],
