@@ -16,6 +16,15 @@ local function run(isa, ways, paths)
   return text, pipe:close()
 end
 
+-- A line for each of `paths`.
+local function hashes_of(isa, ways, paths)
+  local text, ok = run(isa, ways, paths)
+  assert.is_true(ok, text)
+  local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
+  assert.equal(#paths, lines)
+  return text
+end
+
 describe("logits", function()
   local paths = {}
   for _, name in ipairs {"marian", "bart"} do
@@ -37,14 +46,20 @@ describe("logits", function()
   local isas = core.info().isas
   local hashes = {}
 
+  local function same_everywhere(ways, models)
+    local expected
+    for _, isa in ipairs(isas) do
+      local text = hashes_of(isa, ways, models)
+      expected = expected or text
+      assert.equal(expected, text)
+    end
+    return expected
+  end
+
   for _, isa in ipairs(isas) do
     it("do not depend on threads, batch, chunks or cache (" .. isa .. ")",
        function()
-      local text, ok = run(isa, "all", paths)
-      assert.is_true(ok, text)
-      local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
-      assert.equal(#paths, lines)
-      hashes[#hashes + 1] = text
+      hashes[#hashes + 1] = hashes_of(isa, "all", paths)
     end)
   end
 
@@ -54,15 +69,7 @@ describe("logits", function()
   end)
 
   it("have one other hash with a cache of halves", function()
-    local expected
-    for _, isa in ipairs(isas) do
-      local text, ok = run(isa, "some-f16", paths)
-      assert.is_true(ok, text)
-      local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
-      assert.equal(#paths, lines)
-      expected = expected or text
-      assert.equal(expected, text)
-    end
+    local expected = same_everywhere("some-f16", paths)
     local text = run(isas[1], "some", paths)
     for line in text:gmatch "[^\n]+" do
       assert.is_nil(expected:find(line, 1, true))
@@ -74,15 +81,7 @@ describe("logits", function()
                                "q2_k", "f16", "q5_1"}
     for i, type in ipairs(typed.types) do models[i] = typed.gguf(type) end
     models[#models + 1] = typed.gguf("mixed", mixed)
-    local expected
-    for _, isa in ipairs(isas) do
-      local text, ok = run(isa, "some", models)
-      assert.is_true(ok, text)
-      local _, lines = text:gsub("%x%x%x%x%x%x%x%x\n", "")
-      assert.equal(#models, lines)
-      expected = expected or text
-      assert.equal(expected, text)
-    end
+    same_everywhere("some", models)
   end)
 
   it("come from an instruction set that exists", function()

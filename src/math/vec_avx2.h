@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "math/types.h"
+#include "math/vec_x86.h"
 
 #define VEC_ISA DC_ISA_AVX2
 #define VEC_TABLE dc_kernels_avx2
@@ -154,15 +155,6 @@ static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p,
                    _mm_packs_epi16(_mm256_castsi256_si128(words),
                                    _mm256_extracti128_si256(words, 1)));
-}
-
-/* psadbw sums bytes without a sign: 128 is added to each, and taken off. */
-static inline int32_t v_sum_i8 (const int8_t *p) {
-  __m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p),
-                            _mm_set1_epi8(-128));
-  __m128i halves = _mm_sad_epu8(x, _mm_setzero_si128());
-  return _mm_cvtsi128_si32(_mm_add_epi32(
-    halves, _mm_unpackhi_epi64(halves, halves))) - 16 * 128;
 }
 
 /* Rows r and r + 4 in the two halves. */

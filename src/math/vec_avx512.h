@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "math/types.h"
+#include "math/vec_x86.h"
 
 #if defined(__AVX512VNNI__)
 #define VEC_ISA DC_ISA_AVX512VNNI
@@ -116,15 +117,6 @@ static inline float v_highest (vf a) { return _mm512_reduce_max_ps(a); }
 
 static inline void v_store_i8 (int8_t *p, vf a) {
   _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
-}
-
-/* psadbw sums bytes without a sign: 128 is added to each, and taken off. */
-static inline int32_t v_sum_i8 (const int8_t *p) {
-  __m128i x = _mm_xor_si128(_mm_loadu_si128((const __m128i *)p),
-                            _mm_set1_epi8(-128));
-  __m128i halves = _mm_sad_epu8(x, _mm_setzero_si128());
-  return _mm_cvtsi128_si32(_mm_add_epi32(
-    halves, _mm_unpackhi_epi64(halves, halves))) - 16 * 128;
 }
 
 /* Rows r, r + 4, r + 8 and r + 12 in the four parts. */
