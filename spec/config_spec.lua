@@ -120,6 +120,7 @@ describe("a config", function()
       on_token = fn, threads = 2, batch_size = 8, decoder_input_ids = {0, 5},
       source_mask = {{1, 1, 0}, {1, 1, 1}}, stopping_criteria = {fn},
       top_logprobs = 5, logprobs = true, output_attentions = true,
+      replace_unknowns = true,
       guidance_scale = 1.5, negative_prompt_ids = {{1, 2}, {3}},
       watermarking_config = {bias = 1.5, seeding_scheme = "selfhash"},
       coverage_penalty = 0.2, session = {feed = fn},

@@ -51,6 +51,16 @@ describe("a tokenizer.json", function()
     assert.same(a, open(tree):encode "the hat")
   end)
 
+  it("decodes texts in the place of ids, bytes of one character too",
+     function()
+    local tokenizer = open(small.trees.byte_level())
+    local surfaces = tokenizer:surfaces "that hat"
+    assert.same({"th", "at", " ", "hat"}, surfaces)
+    for i, surface in ipairs(surfaces) do surfaces[i] = {surface} end
+    assert.equal("that hat", tokenizer:decode(surfaces))
+    assert.equal("\u{E4}at", tokenizer:decode {{"\xC3"}, {"\xA4"}, {"at"}})
+  end)
+
   it("takes a word that is a token as it is, if it says so", function()
     local tree = small.trees.byte_level()
     local plain = open(tree):encode "that"

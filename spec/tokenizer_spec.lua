@@ -156,6 +156,46 @@ describe("a tokenizer", function()
     raises("is 99, must be from 0 to 11", small:stream(), 99)
   end)
 
+  it("tells the stretch of the text that each id stands for", function()
+    local text = "a\u{E4}\u{E4}"
+    assert.same({"\u{2581}a", "\u{E4}\u{E4}", ""}, small:surfaces(text))
+    assert.same({"\u{2581}a", "<unk>", "</s>"}, small:pieces(text))
+    assert.same({"", "\u{2581}a", ""}, small:surfaces ">>fr<< a")
+    assert.same({"\u{2581}a"}, small:surfaces("a", {eos = false}))
+    assert.same({""}, small:surfaces "")
+    local spm = assert(core.tokenizer(DE_EN))
+    assert.same({"\u{2581}Tom", "\u{2581}", "\u{2603}"},
+                spm:surfaces "Tom \u{2603}")
+    assert.same(spm:surfaces "Tom \u{2603}", spm:pieces "Tom \u{2603}")
+    local bytes_of = assert(core.tokenizer(LLAMA))
+    assert.same({"\u{2581}", "\xE2", "\x98", "\x83"},
+                bytes_of:surfaces("\u{2603}", {bos = false}))
+  end)
+
+  it("decodes a text in the place of an id, with its space marks", function()
+    local mark = "\u{2581}"
+    assert.equal("a x b", small:decode {4, {mark .. "x" .. mark}, 5})
+    assert.equal("xb", small:decode {{mark .. "x"}, 5})
+    assert.equal("</s>b", small:decode {{"</s>"}, 5, 0})
+    local stream = small:stream()
+    assert.same({"a", "", " x", "b", ""},
+                {stream(4), stream {mark}, stream {"x"}, stream(5), stream()})
+    local spm, list = assert(core.tokenizer(DE_EN)), {}
+    for i, stretch in ipairs(spm:surfaces "Tom ist  da \u{2603}.") do
+      list[i] = {stretch}
+    end
+    assert.equal("Tom ist da \u{2603}.", spm:decode(list))
+    raises("id table: ", small.decode, small, {4, {}})
+    raises("id table: ", small.decode, small, {4, {5}})
+    raises("number expected, got table", small:stream(), {})
+  end)
+
+  it("decodes a text that is no UTF-8 to characters", function()
+    assert.equal("a\u{FFFD}\u{FFFD}b", small:decode {4, {"\xE2\x98"}, 5})
+    assert.equal("\u{FFFD}b", small:decode {{"\xC3"}, 5})
+    assert.equal("a", small:decode {4, {""}})
+  end)
+
   it("goes on behind other ids: with their space, their open character",
      function()
     local spm = assert(core.tokenizer(LLAMA))

@@ -33,20 +33,28 @@ Task.__index = Task
 
 -- ---- results ----
 
--- The ids as the caller sees them (a seq2seq row begins with its prompt), and
--- their text up to a stop string.
-local function result_of(call, item, ids, finish)
+-- The new ids behind what is shown of the prompt (of a seq2seq row all of it).
+local function whole_row(prompt, ids)
+  return table.move(ids, 1, #ids, #prompt + 1,
+                    table.move(prompt, 1, #prompt, 1, {}))
+end
+
+
+-- The ids as the caller sees them, and their text up to a stop string. state:
+-- that of the row, if it was run.
+local function result_of(call, item, ids, finish, state)
   local prompt = row.shown_prompt(call.model, item)
-  ids = table.move(ids, 1, #ids, #prompt + 1,
-                   table.move(prompt, 1, #prompt, 1, {}))
   local tokenizer, text = call.model.tokenizer, nil
   if tokenizer then
-    text = tokenizer:decode(ids, {after = row.hidden_prompt(call.model, item)})
+    local lost = state and state.unknowns
+    text = tokenizer:decode(whole_row(prompt, lost and lost:all(ids, 1) or ids),
+                            {after = row.hidden_prompt(call.model, item)})
     if finish == "stop" then
       text = pieces.cut(text, call.stop_strings, prompt, tokenizer)
     end
   end
-  return {ids = ids, text = text, finish = finish, input = item.index}
+  return {ids = whole_row(prompt, ids), text = text, finish = finish,
+          input = item.index}
 end
 
 
@@ -69,13 +77,14 @@ local function collect(task, state, ids, reason, score)
     for i, each in ipairs(ids) do
       check_row(call, each.ids, "a hypothesis without ids")
       local finish = state.cancelled and "cancelled" or each.finish or "stop"
-      found[i] = result_of(call, item, each.ids, finish)
+      found[i] = result_of(call, item, each.ids, finish, state)
       found[i].score, found[i].logprobs = each.score, each.logprobs
       new[i] = each.ids
     end
   else
     check_row(call, ids)
-    found[1] = result_of(call, item, ids, reason or state.reason or "stop")
+    found[1] = result_of(call, item, ids, reason or state.reason or "stop",
+                         state)
     found[1].score = score
     row.describe(state, found[1], #ids)
     new[1] = ids
@@ -102,8 +111,7 @@ function Task:body()
     local opts, state <close> = row.new(call, item, self.number)
     self.state = state
     local source, given = item.source, call.config.session
-    local own <close> = not given and session.new(
-      model.core:rows(1, source), model.engine, model.config, model) or nil
+    local own <close> = not given and session.on(model, source) or nil
     local found, ids = collect(self, state, call.strategy(
       given or own, rest_of(item.prompt, given), opts))
     row.tell_rest(state, found[1])
@@ -130,8 +138,9 @@ end
 -- What was decided before the task was given up.
 function Task:give_up()
   local state = self.state
+  local _ <close> = state and state.unknowns
   local result = result_of(self.call, self.item, state and state.ids or {},
-                           "cancelled")
+                           "cancelled", state)
   if state then row.describe(state, result, #state.ids) end
   self:release()
   self.results = {result}
@@ -222,17 +231,38 @@ end
 
 
 local seq2seq_fields = {"decoder_input_ids", "decoder_start_token_id",
-                        "output_attentions", "source_mask"}
+                        "output_attentions", "replace_unknowns",
+                        "source_mask"}
+
+local text_fields = {"replace_unknowns", "stop_strings"}
+
+-- The first of `fields` that the caller sets.
+local function any_set(given, fields)
+  for _, name in ipairs(fields) do
+    if rawget(given, name) then return name end
+  end
+end
 
 -- A field that the caller sets and of which this model makes nothing.
 local function wrong_model(model, given)
-  if not model.tokenizer and rawget(given, "stop_strings") then
-    return "stop_strings needs a tokenizer, and this model has none"
+  local tokenizer = model.tokenizer
+  local name = model.kind == "causal" and any_set(given, seq2seq_fields)
+  if name then return name .. " has no effect on a causal model" end
+  name = not tokenizer and any_set(given, text_fields)
+  if name then
+    return name .. " needs a tokenizer, and this model has none"
+  elseif rawget(given, "replace_unknowns") and not tokenizer.unk then
+    return "replace_unknowns has no effect: the tokenizer has no unknown token"
   end
-  for _, name in ipairs(model.kind == "causal" and seq2seq_fields or {}) do
-    if rawget(given, name) then
-      return ("%s has no effect on a causal model"):format(name)
-    end
+end
+
+
+-- Unknown tokens are replaced by those of the source.
+local function wrong_source(given, tasks)
+  local item = tasks[1] and tasks[1].item
+  if item and not item.ids and rawget(given, "replace_unknowns") then
+    return "replace_unknowns needs the source as a text or as ids, which an "
+           .. "encoder output does not tell"
   end
 end
 
@@ -269,6 +299,7 @@ local function new(model, input, given, options)
   }, Call)
   call.tasks = tasks_of(call, inputs.read(model, input, config))
   wrong = wrong_session(model, config, call.tasks)
+          or given and wrong_source(given, call.tasks)
   if wrong then error("config: " .. wrong, level) end
   return call
 end

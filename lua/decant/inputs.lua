@@ -3,8 +3,9 @@
 --   text | list of texts | ids | list of ids | encoder output Tensor
 --
 -- An item is {index =, prompt = ids that the decoder starts from} and, for a
--- seq2seq model, ids = the source's ids or tensor = its encoder output
--- [1, length, d_model], with mask = {1, 0, ...} where some do not count.
+-- seq2seq model, ids = the source's ids (text, if that is what they are of) or
+-- tensor = its encoder output [1, length, d_model], with mask = {1, 0, ...}
+-- where some do not count.
 -- item.empty: nothing to do. The encoder runs later, on many items at once
 -- (inputs.encode), so that a long list does not hold all its sources.
 
@@ -184,6 +185,7 @@ local function item_of(model, kind, value, index, config)
     return {index = index, prompt = ids, encoder_ids = ids, empty = empty}
   end
   return {index = index, ids = ids, encoder_ids = ids, empty = empty,
+          text = kind == "text" and value or nil,
           prompt = decoder_prompt(model, config, index)}
 end
 

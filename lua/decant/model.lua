@@ -128,9 +128,9 @@ function Model:session(options)
     end
     source = self.core:sources(tensor, inputs.masks(mask, 1))[1]
   end
-  local core_rows = self.core:rows(rows, source)
+  local opened = session.on(self, source, rows)
   if source then source:close() end  -- lives as long as the session reads it
-  return session.new(core_rows, self.engine, self.config, self)
+  return opened
 end
 
 

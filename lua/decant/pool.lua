@@ -106,7 +106,10 @@ end
 
 -- A result as text, where there is a tokenizer; else its ids, as words.
 function pool.text(result, opts)
-  if opts.tokenizer then return opts.tokenizer:decode(result.ids) end
+  local ids, tokenizer = result.ids, opts.tokenizer
+  if tokenizer then
+    return tokenizer:decode(opts.shown and opts.shown(ids) or ids)
+  end
   return table.concat(result.ids, " ")
 end
 

@@ -1,8 +1,7 @@
 -- decant.review: what a result shall tell of its tokens and nobody noted while
 -- they were decided: log-probabilities of a beam search or of a strategy of
--- the caller, alternatives, attention. The finished row goes through the
--- decoder once more, all positions in a few passes; the bits are those of the
--- search (they depend on no chunking), so nothing has to be kept in it.
+-- the caller, alternatives, attention. The finished row is read once more
+-- (reread.lua).
 --
 --   review(call, item, source, result, ids)   fills in, if the config asks:
 --     result.logprobs          log-probability of each new token
@@ -10,29 +9,8 @@
 --     result.cross_attentions  Tensor [new tokens, source length]
 
 local core = require "decant.core"
+local reread = require "decant.reread"
 local row = require "decant.row"
-local session = require "decant.session"
-
--- Positions at once: each is a row of the vocabulary's size.
-local POSITIONS <const> = 32
-
-
--- Calls visit(i, logits, attention) for i = 1 .. #ids: the scores that ids[i]
--- was chosen from and, if `attends`, what was read of the source meanwhile.
-local function visit_all(timeline, prompt, ids, attends, visit)
-  local logits, extra = timeline:feed(prompt, attends and {attention = true}
-                                              or nil)
-  visit(1, logits, extra and extra.attention[#prompt])
-  local want = {every = true, attention = attends or nil}
-  for from = 1, #ids - 1, POSITIONS do
-    local to = math.min(from + POSITIONS, #ids) - 1
-    extra = select(2, timeline:feed(table.move(ids, from, to, 1, {}), want))
-    for i = from, to do
-      local at = i - from + 1
-      visit(i + 1, extra.every[at], attends and extra.attention[at])
-    end
-  end
-end
 
 
 -- What visits the scores: notes log-probabilities under the processors.
@@ -58,7 +36,7 @@ end
 
 
 return function(call, item, source, result, ids)
-  local config, model = call.config, call.model
+  local config = call.config
   local wants_scores = row.wants_logprobs(config) and not result.logprobs
                        or config.top_logprobs and not result.top_logprobs
   local attends = config.output_attentions
@@ -66,9 +44,9 @@ return function(call, item, source, result, ids)
   local opened <close> = row.sessions()
   local note = wants_scores and listener(call, item, result, ids, opened)
   local rows = {}
-  local timeline <close> = session.new(model.core:rows(1, source),
-                                       model.engine, model.config, model)
-  visit_all(timeline, item.prompt, ids, attends, function(i, logits, attention)
+  local want = {every = wants_scores or nil, attention = attends or nil}
+  local reader <close> = reread.open(call.model, source, item.prompt, want)
+  reader:read(ids, function(i, logits, attention)
     if note then note(i, logits) end
     if attends then rows[i] = attention:totable() end
   end)

@@ -7,6 +7,7 @@ local core = require "decant.core"
 local pieces = require "decant.pieces"
 local processors = require "decant.processors"
 local stop = require "decant.stop"
+local unknowns = require "decant.unknowns"
 
 local row = {}
 
@@ -54,14 +55,14 @@ end
 
 
 -- Why a row ends, in the order in which one reason goes before another.
-local function criteria(call, item, new_tokens)
+local function criteria(call, item, new_tokens, shown)
   local config = call.config
   local list = {}
   local function add(condition) list[#list + 1] = condition end
   local eos = ids_of(config.eos_token_id)
   if #eos > 0 then add(stop.eos(eos)) end
   if #call.stop_strings > 0 then
-    add(stop.text(call.stop_strings, call.model.tokenizer, item.prompt))
+    add(stop.text(call.stop_strings, call.model.tokenizer, item.prompt, shown))
   end
   add(stop.length(new_tokens))
   if call.time_is_up then add(call.time_is_up) end
@@ -72,11 +73,13 @@ local function criteria(call, item, new_tokens)
 end
 
 
--- What keeps the sessions that processors open (state.opened), and closes them.
+-- What keeps the sessions that processors open (state.opened) and the reader
+-- of unknown tokens, and closes them.
 local State = {}
 
 function State:__close()
   for _, session in ipairs(self.opened) do session:close() end
+  if self.unknowns then self.unknowns:close() end
 end
 
 function row.sessions()
@@ -128,7 +131,11 @@ local function listener(call, item, state)
     state.told = state.told + #(piece or "")
     state.cancelled = on_token(id, piece, index) == false
   end
-  return function(id) state.tell(id, text_of and text_of(id)) end
+  local lost = state.unknowns
+  return function(id)
+    local shown = lost and lost:at(state.ids, #state.ids) or id
+    state.tell(id, text_of and text_of(shown))
+  end
 end
 
 
@@ -207,6 +214,7 @@ end
 --                   alternatives, if the config asks
 --   state.reason    what `stop` said last
 --   state.cancelled on_token returned false
+--   state.unknowns  what the text shows of unknown tokens, if the config asks
 -- The state is to be closed at the end of the row: processors may have opened
 -- sessions.
 -- `number` is the row's place among all rows of the call: it keys the draws.
@@ -217,13 +225,21 @@ function row.new(call, item, number)
     n_top = n_top, opened = {},
     logprobs = row.wants_logprobs(config) and {} or nil,
     top = n_top and {} or nil,
+    unknowns = unknowns.new(call, item),
   }, State))
   local longest = longest_row(config, item, model.config.context)
   local rng = core.rng(call.seed):row(number)
   local chain = row.processors(call, item, state, rng)
-  local judge = criteria(call, item, longest - #item.prompt)
+  -- ids[from or 1] to the last as the text has them
+  local function shown(ids, from)
+    from = from or 1
+    if state.unknowns then return state.unknowns:all(ids, from) end
+    return table.move(ids, from, #ids, 1, {})
+  end
+  local judge = criteria(call, item, longest - #item.prompt, shown)
   local tell = listener(call, item, state)
   local opts = {
+    shown = shown,
     model = model, tokenizer = model.tokenizer,
     encoder_ids = item.encoder_ids,
     max_length = longest, max_new_tokens = longest - #item.prompt,

@@ -77,8 +77,7 @@ end
 
 -- The log-probability of every wanted token of a pair, into pair.each.
 local function score_pair(model, pair)
-  local timeline <close> = session.new(model.core:rows(1, pair.source),
-                                       model.engine, model.config, model)
+  local timeline <close> = session.on(model, pair.source)
   if pair.source then pair.source:close() end
   local fed, want, before = pair.fed, {every = true}, pair.first - 1
   if #pair.wanted == 0 then return end

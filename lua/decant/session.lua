@@ -245,4 +245,10 @@ function new(cache, engine, limits, model)
   }, Session)
 end
 
-return {new = new}
+-- A timeline (or `rows` of them) of a model, on a source if it reads one.
+local function on(model, source, rows)
+  return new(model.core:rows(rows or 1, source), model.engine, model.config,
+             model)
+end
+
+return {new = new, on = on}

@@ -4,9 +4,11 @@
 --
 --   stop.eos(id | ids)          the last token is one of these
 --   stop.length(n)              n tokens are there
---   stop.text(s | list, tokenizer [, before])
+--   stop.text(s | list, tokenizer [, before [, shown]])
 --                               the text of the last tokens has one of these;
---                               before: ids that stand in front of the row
+--                               before: ids that stand in front of the row;
+--                               shown(ids, from): what is decoded in place of
+--                               ids[from] to the last
 --   stop.time(seconds)          so much time has passed since this call
 --   stop.own(f)                 what f(ids) says: nil or false (go on), true
 --                               ("stop") or a reason of its own, a text
@@ -75,7 +77,7 @@ end
 -- it. So many tokens are decoded, and one more (the first of a text may lose
 -- its space, or be the rest of a character): the work does not grow with the
 -- row. An earlier match would have stopped the row before.
-function stop.text(strings, tokenizer, before)
+function stop.text(strings, tokenizer, before, shown)
   if type(strings) == "string" then strings = {strings} end
   check(type(strings) == "table", "text",
         "a string or a list of strings is wanted", strings)
@@ -89,8 +91,9 @@ function stop.text(strings, tokenizer, before)
       from = from - 1
       bytes = bytes + size[row[from]]
     end
-    local text = tokenizer:decode(table.move(row, from, #row, 1, {}),
-                                  from == 1 and {after = before} or nil)
+    local tail = shown and shown(row, from)
+                 or table.move(row, from, #row, 1, {})
+    local text = tokenizer:decode(tail, from == 1 and {after = before} or nil)
     for i = 1, #strings do
       if text:find(strings[i], 1, true) then return "stop" end
     end

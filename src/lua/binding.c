@@ -76,17 +76,22 @@ size_t dc_check_list (lua_State *L, int index, int arg) {
 }
 
 
+int32_t dc_read_id (lua_State *L, int arg, size_t position, size_t vocab) {
+  int is_integer;
+  lua_Integer end = vocab > 0 ? (lua_Integer)vocab : INT32_MAX;
+  lua_Integer id = lua_tointegerx(L, -1, &is_integer);
+  if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || id < 0 || id >= end)
+    bad_id(L, arg, position, vocab);
+  return (int32_t)id;
+}
+
+
 void dc_read_ids (lua_State *L, int index, int arg, size_t vocab, int32_t *ids,
                   size_t n) {
-  lua_Integer end = vocab > 0 ? (lua_Integer)vocab : INT32_MAX;
   index = lua_absindex(L, index);
   for (size_t i = 0; i < n; i++) {
-    int is_integer;
     lua_rawgeti(L, index, (lua_Integer)i + 1);
-    lua_Integer id = lua_tointegerx(L, -1, &is_integer);
-    if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || id < 0 || id >= end)
-      bad_id(L, arg, i + 1, vocab);
-    ids[i] = (int32_t)id;
+    ids[i] = dc_read_id(L, arg, i + 1, vocab);
     lua_pop(L, 1);
   }
 }

@@ -74,6 +74,8 @@ int32_t *dc_check_ids (lua_State *L, int index, int arg, size_t vocab,
 /* The same in two halves, for who has memory already: how many there are, and
    n of them. Push nothing and allocate nothing (but for an error). */
 size_t dc_check_list (lua_State *L, int index, int arg);
+/* A single one: the value on top of the stack, which stays there. */
+int32_t dc_read_id (lua_State *L, int arg, size_t position, size_t vocab);
 void dc_read_ids (lua_State *L, int index, int arg, size_t vocab, int32_t *ids,
                   size_t n);
 

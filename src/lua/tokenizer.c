@@ -6,12 +6,15 @@
 **       options: bos, eos, special (booleans), side ("source" | "target")
 **   t:pieces(text [, options])   -> the piece of each id; an unknown one is the
 **                                   text it stands for (Marian: "<unk>")
+**   t:surfaces(text [, options]) -> the stretch of the normalised text that each
+**                                   id stands for; "" where there is none
 **   t:normalize(text [, {side=}]) -> text as the model sees it
 **   t:split(text)                -> the stretches that the text is cut into
 **                                   before the model works on them
 **   t:decode(ids [, options])    -> text
 **   t:stream([options])          -> function (id | nil) -> text
 **       whole characters; nil (or nothing) ends the text and gives the rest
+**       In place of an id there may be {text}, written as `surfaces` has it.
 **       options: special (boolean), after (ids that the text goes on from)
 **   t:piece(id)  t:id(piece) -> id | nil   #t   t:close()
 **   t.bos t.eos t.pad t.unk      -> id | nil;  t.kind -> "marian", "unigram",
@@ -221,25 +224,37 @@ static int t_encode (lua_State *L) {
 }
 
 
-static dc_string span_piece (const dc_tokenizer *t, const dc_encoding *e,
-                             const dc_span *span) {
-  bool unknown = span->id == dc_tokenizer_special(t).unk && span->size > 0;
-  if (unknown || span->verbatim)
-    return (dc_string){e->text.data + span->start, span->size};
-  return dc_tokenizer_piece(t, span->id);
+static dc_string span_text (const dc_encoding *e, const dc_span *span) {
+  if (span->size == 0) return (dc_string){"", 0};
+  return (dc_string){e->text.data + span->start, span->size};
 }
 
 
-static int t_pieces (lua_State *L) {
+/* The arguments (t, text, options) encoded: the list of the pieces, or of the
+   stretches that they stand for. */
+static int push_texts (lua_State *L, bool surfaces) {
   dc_encoding *e = encode(L);
   new_list(L, e->n);
   for (size_t i = 0; i < e->n; i++) {
-    dc_string piece = span_piece(check_open(L, 1), e, &e->spans[i]);
-    lua_pushlstring(L, piece.data, piece.size);
+    const dc_span *span = &e->spans[i];
+    dc_string text = surfaces || span->verbatim
+                       ? span_text(e, span)
+                       : dc_tokenizer_piece(check_open(L, 1), span->id);
+    lua_pushlstring(L, text.data, text.size);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   release(L, e);
   return 1;
+}
+
+
+static int t_pieces (lua_State *L) {
+  return push_texts(L, false);
+}
+
+
+static int t_surfaces (lua_State *L) {
+  return push_texts(L, true);
 }
 
 
@@ -315,16 +330,37 @@ static void push_ready (lua_State *L, dc_decoder *d) {
 }
 
 
+/* The text of {text} on top of the stack: pushes it, or nothing. */
+static bool push_text (lua_State *L) {
+  if (!lua_istable(L, -1)) return false;
+  if (lua_rawgeti(L, -1, 1) == LUA_TSTRING) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+
+static bool add_text (lua_State *L, dc_decoder *d, dc_error *err) {
+  dc_string text;
+  text.data = lua_tolstring(L, -1, &text.size);
+  return dc_decoder_add_text(d, text, err);
+}
+
+
 static int t_decode (lua_State *L) {
   dc_error err;
-  size_t n;
   lua_settop(L, 3);
   dc_decoder *d = push_decoder(L, 3);
   size_t vocab = dc_tokenizer_size(check_open(L, 1));
-  int32_t *ids = dc_check_ids(L, 2, 2, vocab, &n);
-  check_open(L, 1);
+  size_t n = dc_check_list(L, 2, 2);
+  int top = lua_gettop(L);
   bool ok = true;
-  for (size_t i = 0; ok && i < n; i++) ok = dc_decoder_add(d, ids[i], &err);
+  for (size_t i = 0; ok && i < n; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    ok = push_text(L)
+           ? add_text(L, d, &err)
+           : dc_decoder_add(d, dc_read_id(L, 2, i + 1, vocab), &err);
+    lua_settop(L, top);
+  }
   if (!ok || !dc_decoder_end(d, &err)) return luaL_error(L, "%s", err.text);
   push_ready(L, d);
   dc_decoder_free(d);
@@ -345,9 +381,10 @@ static int stream_next (lua_State *L) {
   box *b = lua_touserdata(L, lua_upvalueindex(1));
   dc_decoder *d = lua_touserdata(L, lua_upvalueindex(2));
   if (b->tokenizer == NULL) return luaL_error(L, "the tokenizer is closed");
-  bool ok = lua_isnoneornil(L, 1)
-              ? dc_decoder_end(d, &err)
-              : dc_decoder_add(d, check_id(L, 1, b->tokenizer), &err);
+  lua_settop(L, 1);
+  bool ok = lua_isnil(L, 1) ? dc_decoder_end(d, &err)
+            : push_text(L) ? add_text(L, d, &err)
+            : dc_decoder_add(d, check_id(L, 1, b->tokenizer), &err);
   if (!ok) return luaL_error(L, "%s", err.text);
   push_ready(L, d);
   return 1;
@@ -469,8 +506,8 @@ static int core_tokenizer (lua_State *L) {
 
 
 static const luaL_Reg methods[] = {
-  {"encode", t_encode}, {"pieces", t_pieces}, {"normalize", t_normalize},
-  {"split", t_split},
+  {"encode", t_encode}, {"pieces", t_pieces}, {"surfaces", t_surfaces},
+  {"normalize", t_normalize}, {"split", t_split},
   {"decode", t_decode}, {"stream", t_stream}, {"piece", t_piece},
   {"id", t_id}, {"close", t_close}, {NULL, NULL}
 };

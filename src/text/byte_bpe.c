@@ -121,13 +121,15 @@ static bool add_bytes (const work *w, size_t start, dc_string word,
 }
 
 
-/* Bytes that have no piece, from span `first` on. */
+/* Bytes that have no piece, from span `first` on: unknown, if there is a token
+   for that, and shown as what they are. */
 static void settle_unknown (const work *w, size_t first) {
   dc_encoding *e = w->out;
   size_t kept = first;
   for (size_t i = first; i < e->n; i++) {
     dc_span span = e->spans[i];
-    if (span.id < 0) span.id = w->b->unk;
+    span.verbatim = span.id < 0;
+    if (span.verbatim) span.id = w->b->unk;
     if (span.id >= 0) e->spans[kept++] = span;
   }
   e->n = kept;

@@ -116,10 +116,34 @@ static bool write_marks_as_spaces (dc_decoder *d, dc_string s,
 }
 
 
-static bool add_plain (dc_decoder *d, dc_string s, dc_error *err) {
+static void eat_first_mark (dc_decoder *d, dc_string *s) {
   bool eat = !d->begun && d->rules.eat_first;
-  if (eat && takes_mark(&s) && !d->rules.eat_all) d->begun = true;
+  if (eat && takes_mark(s) && !d->rules.eat_all) d->begun = true;
+}
+
+
+static bool add_plain (dc_decoder *d, dc_string s, dc_error *err) {
+  eat_first_mark(d, &s);
   return write_marks_as_spaces(d, s, err);
+}
+
+
+/* A text that is no piece: it may be no UTF-8, so it comes byte by byte. Where
+   pieces are characters it is whole by itself. */
+static bool add_free_text (dc_decoder *d, dc_string s, dc_error *err) {
+  if (d->rules.alphabet) return add_bytes(d, s, err);
+  if (!write_run(d, true, err)) return false;
+  eat_first_mark(d, &s);
+  bool ok = true;
+  while (ok && s.size > 0) {
+    if (takes_mark(&s)) {
+      ok = write_run(d, true, err) && write(d, dc_string_of(" "), err);
+    } else {
+      ok = add_bytes(d, (dc_string){s.data, 1}, err);
+      s = (dc_string){s.data + 1, s.size - 1};
+    }
+  }
+  return ok && write_run(d, true, err);
 }
 
 
@@ -192,13 +216,25 @@ static void scan (dc_decoder *d, bool end) {
 }
 
 
-bool dc_decoder_add (dc_decoder *d, int32_t id, dc_error *err) {
-  const dc_piece *piece = &d->vocab->pieces[id];
+static void drop_taken (dc_decoder *d) {
   dc_buffer_drop(&d->text, d->from);
   d->solid -= d->from;
   d->scanned -= d->from;
   d->from = 0;
-  if (!add_piece(d, piece, err)) return false;
+}
+
+
+bool dc_decoder_add (dc_decoder *d, int32_t id, dc_error *err) {
+  drop_taken(d);
+  if (!add_piece(d, &d->vocab->pieces[id], err)) return false;
+  scan(d, false);
+  return true;
+}
+
+
+bool dc_decoder_add_text (dc_decoder *d, dc_string text, dc_error *err) {
+  drop_taken(d);
+  if (!add_free_text(d, text, err)) return false;
   scan(d, false);
   return true;
 }

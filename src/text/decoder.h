@@ -41,6 +41,10 @@ void dc_decoder_init (dc_decoder *d, const dc_vocab *vocab,
 /* `id` must be below vocab->n. */
 bool dc_decoder_add (dc_decoder *d, int32_t id, dc_error *err);
 
+/* The same for any bytes in place of a piece, written as an encoding's spans
+   are (encoding.h): with space marks, or where pieces spell bytes without. */
+bool dc_decoder_add_text (dc_decoder *d, dc_string text, dc_error *err);
+
 /* What comes now goes on behind these ids, whose text is not handed out; but
    what they leave open (bytes of a character, white space that may be at the
    end) is, with what follows. */

@@ -169,7 +169,7 @@ bool dc_marian_encode (const dc_marian *m, dc_string text, dc_side side,
     dc_span *span = &out->spans[i];
     dc_string piece = {out->text.data + span->start, span->size};
     span->id = vocab_id(m, side, piece, span->id, special);
-    if (span->id == m->unk) span->size = 0;
+    span->verbatim = false;
   }
   return true;
 }

@@ -43,7 +43,7 @@ void dc_marian_parts_free (dc_marian_parts *parts);
 /* Adds the ids of a text, without </s>. A language token (`>>fr<<`) at the
    front is one token if the vocabulary has it; if `special` is set, always
    (<unk> if need be). Unless `special` is set, no other text gives the id of a
-   special token but <unk>, whose span has size 0. */
+   special token but <unk>. */
 bool dc_marian_encode (const dc_marian *m, dc_string text, dc_side side,
                        bool special, dc_encoding *out, dc_error *err);
 

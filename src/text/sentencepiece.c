@@ -89,13 +89,15 @@ static bool add_bytes (const dc_sentencepiece *sp, dc_span span,
 }
 
 
-/* Unknown spans side by side, from span `first` on, become one. */
-static void merge_unknown (dc_encoding *e, size_t first, int32_t unk) {
+/* Unknown spans from span `first` on are shown as what they stand for; side by
+   side they become one, unless they are to stay apart. */
+static void settle_unknown (dc_encoding *e, size_t first, const dc_spm *spm) {
   size_t kept = first;
   for (size_t i = first; i < e->n; i++) {
     dc_span span = e->spans[i];
-    bool joins = kept > first && span.id == unk &&
-                 e->spans[kept - 1].id == unk;
+    span.verbatim = span.id == spm->unk;
+    bool joins = !spm->unk_apart && kept > first && span.verbatim &&
+                 e->spans[kept - 1].verbatim;
     if (joins)
       e->spans[kept - 1].size += span.size;
     else
@@ -130,7 +132,7 @@ bool dc_sentencepiece_encode (const dc_sentencepiece *sp, dc_string text,
       !sp->algorithm->cut(sp, out, start, err))
     return false;
   if (sp->spm.byte_fallback) return spell_unknown(sp, out, span, err);
-  if (!sp->spm.unk_apart) merge_unknown(out, span, sp->spm.unk);
+  settle_unknown(out, span, &sp->spm);
   return true;
 }
 

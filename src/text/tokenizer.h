@@ -97,8 +97,8 @@ typedef struct dc_encode_options {
 
 dc_encode_options dc_tokenizer_defaults (const dc_tokenizer *t);
 
-/* Adds the tokens of any bytes. The span of a token that options.bos or eos
-   adds, and that of an unknown one of Marian, has size 0. */
+/* Adds the tokens of any bytes. The span of a token that no text stands for
+   (what options.bos or eos adds, Marian's token for a language) has size 0. */
 bool dc_tokenizer_encode (const dc_tokenizer *t, dc_string text,
                           const dc_encode_options *options, dc_encoding *out,
                           dc_error *err);

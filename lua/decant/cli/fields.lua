@@ -8,6 +8,7 @@ return {
   {"max_new_tokens", "integer", "longest result in tokens, start excluded"},
   {"min_length", "integer", "no end before this many tokens"},
   {"min_new_tokens", "integer", "no end before this many new tokens"},
+  {"replace_unknowns", "boolean", "unknown tokens become the source's"},
   {"max_time", "number", "seconds after which a text ends where it is"},
   {"stop_strings", "texts", "texts that end the result: A,B"},
   {"num_beams", "integer", "beams of the beam search"},

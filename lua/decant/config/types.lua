@@ -229,6 +229,7 @@ return {
   decoder_start_token_id = id,
   -- what results tell
   logprobs = flag, top_logprobs = integer(1), output_attentions = flag,
+  replace_unknowns = flag,
   -- the run
   on_token = called, threads = integer(1), batch_size = integer(1),
   decoder_input_ids = rows, source_mask = mask, session = session,
