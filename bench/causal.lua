@@ -10,7 +10,8 @@
 --   info               -> what it is, one line
 --
 -- Ids are fixed, and nobody chooses the next one: the time is that of the
--- model, its scores included, and of handing them to the caller.
+-- model, its scores included, and of handing them to the caller. The packed
+-- copy of the weights is made by load, which is not timed here.
 
 package.path = "./lua/?.lua;./lua/?/init.lua;" .. package.path
 package.cpath = "./build/lib/?.so;" .. package.cpath
@@ -58,7 +59,7 @@ local commands = {}
 function commands.load(path, cache)
   model, one, many = nil, nil, {}
   collectgarbage()
-  model = assert(decant.load(path, {cache_type = cache}))
+  model = assert(decant.load(path, {cache_type = cache, pack = true}))
   one = model:session()
   return "ok"
 end

@@ -5,6 +5,7 @@
 --   depth     the same after 2,048 others
 --   rows      4 and 8 timelines together, one token each
 --   prefill   512 tokens at once
+--   types     as one, with each type of weights and a wider shape
 --
 -- Prints a Markdown table of tokens a second. The roof is what the machine's
 -- limits (bench/limits.c) allow: bytes that a token needs over the bytes that
@@ -25,8 +26,7 @@ local WHAT <const> = arg[1]
 local ROUNDS <const> = math.tointeger(tonumber(arg[2])) or 5
 local PROMPT <const> = 16
 
--- Of the shape: width, width of keys (and of values), layers.
-local D <const>, KV <const>, LAYERS <const> = 576, 192, 30
+local shape = measure.shapes[WHAT == "types" and "wide" or "llama"]
 
 
 -- ---- what a token costs ----
@@ -50,8 +50,9 @@ end
 
 -- Multiply-adds of attention over `depth` keys; bytes of them and the values.
 local function attention(depth, cache)
-  return 2 * D * LAYERS * depth,
-         2 * KV * LAYERS * depth * (cache == "f16" and 2 or 4)
+  local queries = 2 * shape.d_model * shape.layers * depth
+  return queries,
+         queries * shape.kv_heads / shape.heads * (cache == "f16" and 2 or 4)
 end
 
 
@@ -93,6 +94,9 @@ works.depth = {types = {"q8_0"}, threads = {all}, caches = {"f32", "f16"},
                steps("at depth 2048", 2048, 32)}
 works.rows = {types = {"q8_0"}, threads = {all}, together(4, 24),
               together(8, 24)}
+works.types = {types = {"q2_k", "q3_k", "iq4_xs", "q4_k", "iq4_nl", "q4_0",
+                        "q4_1", "q5_k", "q5_0", "q5_1", "q6_k", "q8_0"},
+               threads = both, shape = "wide", steps("one row", PROMPT, 32)}
 works.prefill = {types = {"q8_0", "q4_0", "f16"}, threads = {all},
                  prefill(512)}
 
@@ -147,14 +151,15 @@ local function row(engines, type, threads, case, sizes, cache)
 end
 
 
-local work = assert(works[WHAT], "usage: decode.lua one|depth|rows|prefill")
+local work = assert(works[WHAT],
+                    "usage: decode.lua one|depth|rows|prefill|types [ROUNDS]")
 local engines = measure.causal_engines()
 if not engines[2] then print "llama.cpp is not installed.\n" end
 print("| work | weights | threads | decant, tokens/s | llama.cpp | ratio | " ..
       "decant, GB/s | GMAC/s | of the roof |")
 print "|---|---|---|---|---|---|---|---|---|"
 for _, type in ipairs(work.types) do
-  local path = measure.causal_model(type)
+  local path = measure.causal_model(type, work.shape)
   local sizes = sizes_of(path)
   for _, cache in ipairs(work.caches or {false}) do
     for _, engine in ipairs(engines) do

@@ -70,12 +70,22 @@ function M.causal_engines()
 end
 
 
--- The path of a decoder of the shape of SmolLM2-135M with random weights.
-function M.causal_model(type)
-  local path = ("%s/llama-%s.gguf"):format(M.WORK, type)
+-- Decoders of random weights: of the shape of SmolLM2-135M, and of one whose
+-- rows are whole blocks of every type.
+M.shapes = {
+  llama = {d_model = 576, heads = 9, kv_heads = 3, layers = 30},
+  wide = {d_model = 1024, heads = 16, kv_heads = 4, layers = 12, d_ff = 2816,
+          vocab = 32000},
+}
+
+-- The path of one.
+function M.causal_model(type, shape)
+  local path = ("%s/%s-%s.gguf"):format(M.WORK, shape or "llama", type)
   local file = io.open(path, "rb")
-  if file then file:close()
-  else random(path, {architecture = "llama", type = type}) end
+  if file then file:close() return path end
+  local sizes = {architecture = "llama", type = type}
+  for name, n in pairs(M.shapes[shape or "llama"]) do sizes[name] = n end
+  random(path, sizes)
   return path
 end
 

@@ -32,11 +32,26 @@ local normal = {
 local BLOCK <const> = 32
 local BLOCKS <const> = 16381  -- prime: rows of weights do not repeat soon
 
--- Of each type: the bytes of a block, made of random words of 32 bits.
--- ggml's block formats begin with their scale as float16.
+-- Of each type: the bytes of a block, of so many weights (32), made of random
+-- words of 32 bits, and in front of them or behind them what must not be
+-- random: scales and minima, as float16.
+local function halves(...)
+  return string.pack("<" .. ("I2"):rep(select("#", ...)), ...)
+end
+
 local blocks = {
-  q8_0 = {bytes = 34, words = 8, head = string.pack("<I2", 0x0C00)},  -- 2^-12
-  q4_0 = {bytes = 18, words = 4, head = string.pack("<I2", 0x1C00)},  -- 2^-8
+  q8_0 = {bytes = 34, words = 8, head = halves(0x0C00)},  -- 2^-12
+  q4_0 = {bytes = 18, words = 4, head = halves(0x1C00)},  -- 2^-8
+  q4_1 = {bytes = 20, words = 4, head = halves(0x1C00, 0xA780)},  -- mean 0
+  q5_0 = {bytes = 22, words = 5, head = halves(0x1800)},
+  q5_1 = {bytes = 24, words = 5, head = halves(0x1800, 0xA7C0)},
+  iq4_nl = {bytes = 18, words = 4, head = halves(0x0C00)},
+  q2_k = {bytes = 84, of = 256, words = 20, tail = halves(0x1400, 0x1600)},
+  q3_k = {bytes = 110, of = 256, words = 27, tail = halves(0x1000)},
+  q4_k = {bytes = 144, of = 256, words = 35, head = halves(0x0400, 0x0F80)},
+  q5_k = {bytes = 176, of = 256, words = 43, head = halves(0x0200, 0x0FC0)},
+  q6_k = {bytes = 210, of = 256, words = 52, tail = halves(0x0100)},
+  iq4_xs = {bytes = 136, of = 256, words = 33, head = halves(0x0200, 0x5A5A)},
   -- sign and fraction random, the exponent that of 1/64
   f16 = {bytes = 64, words = 16, keep = 0x83FF83FF, set = 0x24002400},
   f32 = {bytes = 128, words = 32, keep = 0x807FFFFF, set = 0x3C800000},
@@ -51,7 +66,9 @@ local function random_block(form, rng)
     for i, word in ipairs(words) do words[i] = word & form.keep | form.set end
   end
   return (form.head or "") ..
-         string.pack("<" .. ("I4"):rep(form.words), table.unpack(words))
+         string.pack("<" .. ("I4"):rep(form.words),
+                     table.unpack(words, 1, form.words)) ..
+         (form.tail or "")
 end
 
 local function random_pool(form)
@@ -186,7 +203,7 @@ local function write(path, sizes)
   for number, tensor in ipairs(tensors[architecture](s)) do
     local name, shape, fill = table.unpack(tensor)
     if #shape == 2 then
-      local bytes = shape[1] * shape[2] // BLOCK * form.bytes
+      local bytes = shape[1] * shape[2] // (form.of or BLOCK) * form.bytes
       w:tensor(name, s.type, shape, slice(pool, number, bytes))
     else
       w:tensor(name, "f32", shape, string.pack("<f", fill):rep(shape[1]))

@@ -3,10 +3,11 @@
 # (bench/peers.sh, or the Pythons that the variables PEERS_PYTHON and
 # LLAMA_PYTHON name); a peer that is not is left out. The tables go to the
 # screen and to the end of bench/LOG.md. Without an argument everything, in
-# about ten minutes:
+# about a quarter of an hour:
 #
 #   limits     what the machine can do
 #   causal     a decoder of 135M weights beside llama.cpp; draws roofline.svg
+#   types      each type of quantised weights beside llama.cpp
 #   base       the Transformer base beside CTranslate2
 #   bundled    the bundled model beside CTranslate2 and transformers
 #   start      from nothing to the first scores
@@ -38,6 +39,8 @@ causal() {
   done
   lua5.4 bench/roofline.lua
 }
+
+types() { lua5.4 bench/decode.lua types 2; }
 
 # The same numbers for all: the weights of decant's file, for the peers.
 export_model() {  # GGUF DIRECTORY F32_GGUF
@@ -71,7 +74,7 @@ rest() {
   lua5.4 bench/loops.lua
 }
 
-[ $# -gt 0 ] || set -- limits causal base bundled start waiting rest
+[ $# -gt 0 ] || set -- limits causal types base bundled start waiting rest
 : >"$work/errors"
 {
   echo

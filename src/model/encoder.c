@@ -127,6 +127,7 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
             dc_batch_reserve(b, &m->hp, total, longest, threads);
   if (ok) {
     dc_step_begin();
+    dc_weights_pack_part(&m->weights, m->file, total, threads);
     start_batch(m, sequences, &t);
     for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
       encoder_layer(b, stack, &stack->layers[i], &t, sequences);

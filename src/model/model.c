@@ -54,7 +54,8 @@ static bool load (dc_model *m, const char *path,
   if (!dc_weights_bind(&m->weights, &m->hp, m->context, m->file, err) ||
       !vocabulary_fits(m, err))
     return false;
-  dc_weights_pack(&m->weights, m->file, options->pack_most, m->threads);
+  dc_weights_pack_room(&m->weights, options->pack_most);
+  if (options->pack_now) dc_weights_pack_rest(&m->weights, m->file, m->threads);
   make_pool(m, options->cache_type);
   return true;
 }

@@ -50,11 +50,12 @@ typedef struct dc_model_options {
   bool map, vocab_only;
   bool ids_only;   /* leave the tokenizer of the file alone */
   size_t pack_most;  /* bytes that a packed copy of weights may take */
+  bool pack_now;     /* make it at once, not in the first passes */
   dc_type cache_type;  /* of keys and values: DC_F32 (0) or DC_F16 */
 } dc_model_options;
 
 /* What a copy may take by default. It is as large as the weights in the file,
-   whose pages it frees, and takes a tenth of a second at most to make. */
+   whose pages it frees. */
 #define DC_PACK_MOST ((size_t)256 << 20)
 
 /* A sequence to encode. Row i of the output goes to out + slot[i] * d_model

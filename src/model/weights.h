@@ -49,7 +49,8 @@ typedef struct dc_weights {
   dc_table sinusoids;         /* without columns if there are none */
   dc_table rope, window_rope; /* the latter: if windowed layers differ */
   uint8_t *packed;            /* owned copies of matrices; NULL: none */
-  size_t packed_bytes;
+  size_t packed_bytes;        /* of them all, and of those that are made */
+  size_t packed_so_far;
 } dc_weights;
 
 /* Binds every weight and checks its shape; a tensor that is missing, has the
@@ -64,10 +65,15 @@ void dc_weights_free (dc_weights *w);
    take. False when it overflows. */
 bool dc_weights_packed_bytes (dc_weights *w, size_t *bytes);
 
-/* Makes these copies (pack.c), if they take no more than `most` bytes and
-   memory is not short: they change speed only. */
-void dc_weights_pack (dc_weights *w, const dc_gguf *file, size_t most,
-                      int threads);
+/* Takes room for these copies (pack.c), if they take no more than `most` bytes
+   and memory is not short: they change speed only. */
+void dc_weights_pack_room (dc_weights *w, size_t most);
+
+/* Makes what so many tokens of a pass make of them, or all that is missing. No
+   product may run. */
+void dc_weights_pack_part (dc_weights *w, const dc_gguf *file, size_t tokens,
+                           int threads);
+void dc_weights_pack_rest (dc_weights *w, const dc_gguf *file, int threads);
 
 /* The part of it that follows the binding (weights_positions.c). */
 bool dc_weights_make_positions (dc_weights *w, const dc_hparams *hp,
