@@ -3,6 +3,7 @@
 local decant = require "decant"
 local fixtures = require "spec.support.fixtures"
 local hf = require "spec.support.hf"
+local reread = require "decant.reread"
 local toy = require "spec.support.toy"
 
 local UNK <const> = 3
@@ -167,16 +168,20 @@ describe("an unknown token", function()
     assert.truthy(result.text:find "^<unk> t10 t%d+ t9$")
   end)
 
+  -- A model that writes unknown tokens; what it reads hangs on the position.
+  local function doubtful(tokenizer)
+    local weights = {{0.9, 0.3, 0.3, 0.1}, {0.5, 0.1, 0.1, 0.3}}
+    return toy.model{
+      kind = "seq2seq", vocab = 10, tokenizer = tokenizer, decoder_start = 2,
+      scores = function() return {0, 0, 0, 9, 0, 0, 0, 0, 0, 0} end,
+      attention = function(past) return weights[#past] or {0, 0.4, 0.4, 0} end}
+  end
+
   it("goes to the first of equal weights, and to no language", function()
-    local weights = {{0.9, 0.3, 0.3, 0.1}, {0.5, 0.1, 0.1, 0.3},
-                     {0.5, 0.25, 0.25, 0}}
     local french = setmetatable({piece = function(_, id)
       return id == 4 and ">>fr<<" or words:piece(id)
     end}, {__index = words})
-    local scripted = toy.model{
-      kind = "seq2seq", vocab = 10, tokenizer = french, decoder_start = 2,
-      scores = function() return {0, 0, 0, 0, 0, 0, 0, 0, 0, 0} end,
-      attention = function(past) return weights[#past] end}
+    local scripted = doubtful(french)
     local function text(changes)
       changes.replace_unknowns, changes.max_length = true, 20
       return scripted:generate({4, 5, 6, 7}, changes)[1].text
@@ -185,6 +190,20 @@ describe("an unknown token", function()
     -- behind a prompt of two
     assert.equal("t9 t7 t5", text{strategy = dictated {UNK, UNK},
                                   decoder_input_ids = {2, 9}})
+  end)
+
+  it("leaves no session open, also where its row is cancelled", function()
+    local scripted = doubtful(words)
+    local fields = {replace_unknowns = true, max_new_tokens = 6}
+    assert.equal("t4 t4 t5 t5 t5 t5",
+                 scripted:generate({4, 5, 6, 7}, fields)[1].text)
+    assert.equal(0, scripted.core.open_rows)
+    local queue <close> = scripted:queue()
+    local ticket = queue:push({4, 5, 6, 7}, fields)
+    for _ = 1, 4 do queue:step() end
+    queue:cancel(ticket)
+    assert.equal("t4 t4 t5 t5", select(2, queue:take())[1].text)
+    assert.equal(0, scripted.core.open_rows)
   end)
 
   it("is what a reward and a utility see, too", function()
@@ -219,6 +238,37 @@ describe("an unknown token", function()
           .. "unknown token", plain, {5, 6, 2})
     wrong("replace_unknowns is 1, must be true or false", model, sources[1],
           {replace_unknowns = 1})
+  end)
+end)
+
+
+describe("a reader", function()
+  it("tells of each row what it tells of the row alone", function()
+    local model <close> = assert(decant.load(fixtures.gguf("bart", "f32")))
+    local source = model.core:sources(model:encode {5, 6, 7, 2})[1]
+    local long = {}
+    for i = 1, 40 do long[i] = 4 + i * 7 % 70 end
+    local function up_to(n) return table.move(long, 1, n, 1, {}) end
+    local function fresh()
+      return reread.open(model, source, {2, 8}, {attention = true})
+    end
+    local function told(reader, ids, into)
+      reader:read(ids, function(i, _, read)
+        into[table.concat(ids, " ", 1, i)] = read:totable()
+      end)
+    end
+    local reader <close>, all = fresh(), {}
+    for _, ids in ipairs{up_to(3), up_to(40), up_to(37), {long[1], 9}, {9},
+                         {9}, {9, 9, 10}, {9, 9}, {9, 9, 11}, {9, 9, 11, 12},
+                         up_to(36)} do
+      local alone, own <close> = {}, fresh()
+      told(reader, ids, all)
+      told(own, ids, alone)
+      for i = 1, #ids do
+        local key = table.concat(ids, " ", 1, i)
+        assert.same(alone[key], all[key], key)
+      end
+    end
   end)
 end)
 
@@ -272,6 +322,10 @@ describe("replaced unknown tokens", function()
     {strategy = "contrastive"}, {dola_layers = "low", processors = {insist}},
     {prompt_lookup_num_tokens = 3}, {best_of = 3, do_sample = true, seed = 4},
     {return_alternatives = true, num_return_sequences = 2},
+    -- runs that ask side by side
+    {best_of = 4, num_return_sequences = 4, do_sample = true, seed = 4,
+     stop_strings = "no such text"},
+    {num_beams = 4, num_return_sequences = 4, stop_strings = "no such text"},
   }
 
   it("are the source's most read ones for every strategy, and what was heard "

@@ -5,11 +5,10 @@
 --
 --   reread.open(model, source, prompt, want) -> Reader
 --   reader:read(ids, visit)
---       calls visit(i, logits, attention) for i up to #ids, in order:
+--       calls visit(i, logits, attention) for i = 1 .. #ids:
 --       logits     the scores that ids[i] was chosen from, if want.every
 --       attention  what was read of the source meanwhile, if want.attention
---       Of another row it begins where that one left the rows read before: at
---       the first id that is another one.
+--       Of a further row it leaves out what it has in common with the last one.
 --   reader:close()  also __close
 
 local session = require "decant.session"
@@ -23,24 +22,22 @@ local Reader = {}
 Reader.__index = Reader
 
 
--- What the first id was chosen from: the prompt is read.
-local function begin(self)
-  local prompt, want = self.prompt, self.want
-  local logits, extra = self.timeline:feed(prompt,
-                                           want.attention and attention)
-  self.first = {logits, extra and extra.attention[#prompt]}
-end
-
-
--- How many ids of the last row stay: this one begins with them, and the one
--- behind them is still to be visited.
+-- How many ids of the last row stay fed: all that this one has too but the last
+-- of them, as what is chosen behind it is another token now.
 local function keep(self, ids)
   local known, n = self.known, 0
   while n < #ids and known[n + 1] == ids[n + 1] do n = n + 1 end
-  n = math.max(math.min(n, #ids - 1) - 1, 0)
-  self.timeline:truncate(#self.prompt + n)
+  n = math.max(n - 1, 0)
   for i = #known, n + 1, -1 do known[i] = nil end
   return n
+end
+
+
+-- Feeds the prompt, and visits what is behind it.
+local function begin(self, visit)
+  local prompt, want = self.prompt, self.want.attention and attention
+  local logits, extra = self.timeline:reset():feed(prompt, want)
+  visit(1, logits, extra and extra.attention[#prompt])
 end
 
 
@@ -57,9 +54,12 @@ end
 
 
 function Reader:read(ids, visit)
-  if not self.first then begin(self) end
   local kept = keep(self, ids)
-  if kept == 0 then visit(1, table.unpack(self.first, 1, 2)) end
+  if kept == 0 then
+    begin(self, visit)
+  else
+    self.timeline:truncate(#self.prompt + kept)
+  end
   for from = kept + 1, #ids - 1, POSITIONS do
     feed(self, ids, from, math.min(from + POSITIONS, #ids) - 1, visit)
   end
