@@ -41,19 +41,6 @@ static company company_of (const dc_attention_query *q, size_t n) {
 }
 
 
-/* Calls `f` with a constant number of queries, so that its sums stay in
-   registers. */
-#if TILE_COLS > 2
-#define WITH_CONSTANT(n, f) \
-  switch (n) { \
-    case 1: f(1); break; case 2: f(2); break; \
-    case 3: f(3); break; default: f(4); \
-  }
-#else
-#define WITH_CONSTANT(n, f) if (n == 1) { f(1); } else { f(2); }
-#endif
-
-
 /* ---- scores -------------------------------------------------------------- */
 
 INLINE void finish_scores (const dc_attention_query *q, size_t at, vf sum,

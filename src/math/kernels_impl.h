@@ -13,6 +13,19 @@ INLINE size_t at_most (size_t n, size_t most) {
 }
 
 
+/* Calls `f` with n, 1 to TILE_COLS columns or queries, as a constant, so that
+   its sums stay in registers. */
+#if TILE_COLS > 2
+#define WITH_CONSTANT(n, f) \
+  switch (n) { \
+    case 1: f(1); break; case 2: f(2); break; \
+    case 3: f(3); break; default: f(4); \
+  }
+#else
+#define WITH_CONSTANT(n, f) if ((n) == 1) { f(1); } else { f(2); }
+#endif
+
+
 /* With one column a product reads each weight once, some rows side by side:
    more streams than a processor foresees. But these rows lie behind each
    other, so each step over some rows asks for a part of those that come AHEAD

@@ -10,7 +10,6 @@
 #define VEC_TABLE dc_kernels_avx2
 #define TILE_ROWS 2
 #define TILE_COLS 2
-#define WIDE_ROWS 4
 #define Q8_STRIPS 1
 #define Q8_COLS 4
 
@@ -138,6 +137,10 @@ static inline void v_sum4 (float *out, const vf *a) {
                              _mm256_shuffle_ps(two, two, 0x0d));
   _mm_storel_pi((__m64 *)(void *)out, _mm256_castps256_ps128(one));
   _mm_storel_pi((__m64 *)(void *)(out + 2), _mm256_extractf128_ps(one, 1));
+}
+
+static inline void v_sum16 (float *out, const vf *a) {
+  for (int i = 0; i < 16; i += 4) v_sum4(out + i, a + i);
 }
 
 static inline float v_highest (vf a) {

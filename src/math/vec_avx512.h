@@ -15,7 +15,6 @@
 #endif
 #define TILE_ROWS 4
 #define TILE_COLS 4
-#define WIDE_ROWS 8
 #define Q8_STRIPS 2
 #define Q8_COLS 6
 
@@ -111,6 +110,33 @@ static inline void v_sum4 (float *out, const vf *a) {
   __m512 one = _mm512_add_ps(two, _mm512_permute_ps(two, 0xb1));
   _mm_storeu_ps(out, _mm512_castps512_ps128(
     _mm512_maskz_compress_ps(0x1111, one)));
+}
+
+/* The same as [a0, a1, b0, b1] of parts of 4 lanes. */
+static inline __m512 sum_to_8_crossed (vf a, vf b) {
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xff00, a, b),
+                       _mm512_shuffle_f32x4(a, b, 0x4e));
+}
+
+/* Lanes l + 8 and l + 4 of every fourth vector added: one in each part. */
+static inline __m512 sum_to_4 (const vf *a) {
+  __m512 ab = sum_to_8_crossed(a[0], a[4]);
+  __m512 cd = sum_to_8_crossed(a[8], a[12]);
+  return _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
+                       _mm512_shuffle_f32x4(ab, cd, 0xdd));
+}
+
+/* In each part: [a0 + a2, a1 + a3, b0 + b2, b1 + b3]. */
+static inline __m512 sum_to_2 (__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_mask_blend_ps(0xcccc, a, b),
+                       _mm512_shuffle_ps(a, b, 0x4e));
+}
+
+static inline void v_sum16 (float *out, const vf *a) {
+  __m512 even = sum_to_2(sum_to_4(a), sum_to_4(a + 1));
+  __m512 odd = sum_to_2(sum_to_4(a + 2), sum_to_4(a + 3));
+  v_store(out, _mm512_add_ps(_mm512_shuffle_ps(even, odd, 0x88),
+                             _mm512_shuffle_ps(even, odd, 0xdd)));
 }
 
 static inline float v_highest (vf a) { return _mm512_reduce_max_ps(a); }

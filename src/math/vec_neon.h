@@ -9,7 +9,6 @@
 #define VEC_TABLE dc_kernels_neon
 #define TILE_ROWS 2
 #define TILE_COLS 2
-#define WIDE_ROWS 4
 #define Q8_STRIPS 1
 #define Q8_COLS 2
 
@@ -142,6 +141,10 @@ static inline float v_sum (vf a) {
 
 static inline void v_sum4 (float *out, const vf *a) {
   for (int i = 0; i < 4; i++) out[i] = v_sum(a[i]);
+}
+
+static inline void v_sum16 (float *out, const vf *a) {
+  for (int i = 0; i < 16; i += 4) v_sum4(out + i, a + i);
 }
 
 static inline float v_highest (vf a) {

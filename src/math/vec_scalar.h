@@ -17,7 +17,6 @@
 /* Outputs at once in a matrix product: rows by columns of accumulators. */
 #define TILE_ROWS 2
 #define TILE_COLS 2
-#define WIDE_ROWS 4  /* with one column */
 #define Q8_STRIPS 1  /* of 16 quantised rows at once, */
 #define Q8_COLS 2    /* against so many columns, at most 6 */
 
@@ -168,6 +167,11 @@ static inline float v_sum (vf a) {
 /* out[i] = v_sum(a[i]) for i < 4: cheaper together. */
 static inline void v_sum4 (float *out, const vf *a) {
   for (int i = 0; i < 4; i++) out[i] = v_sum(a[i]);
+}
+
+/* out[i] = v_sum(a[i]) for i < 16. */
+static inline void v_sum16 (float *out, const vf *a) {
+  for (int i = 0; i < 16; i += 4) v_sum4(out + i, a + i);
 }
 
 static inline float v_highest (vf a) {
