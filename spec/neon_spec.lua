@@ -25,14 +25,19 @@ local function output(command)
   return result.out
 end
 
--- The hashes that the program `run` computes with an instruction set.
+-- The hashes that the program `run` computes with an instruction set: for each
+-- model one with a cache of floats and one with halves, which is another.
 local function hashes(run, isa, length, paths)
   local text = output(("DECANT_ISA=%s %s/hash %d %s"):format(
     isa, run, length, table.concat(paths, " ")))
   local used, lines = text:match "^(%w+)\n(.*)$"
   assert.equal(isa, used)
-  assert.equal(#paths, select(2, lines:gsub("%.gguf " .. ("%x"):rep(16) .. "\n",
-                                            "")))
+  local count, hash = 0, (" (%s)"):format(("%x"):rep(16))
+  for floats, halves in lines:gmatch("%.gguf" .. hash .. hash .. "\n") do
+    assert.not_equal(floats, halves)
+    count = count + 1
+  end
+  assert.equal(#paths, count)
   return lines
 end
 
@@ -57,6 +62,23 @@ describe("the kernels for 64-bit ARM", function()
     local expected = hashes(arm, "neon", 90, paths)
     for _, isa in ipairs(core.info().isas) do
       assert.equal(expected, hashes(here, isa, 90, paths))
+    end
+  end)
+
+  -- 144 tokens: more than one chunk, without and with a window
+  it("have the hash of this machine's over two chunks of a timeline",
+     function()
+    if tool then return pending("needs " .. tool) end
+    local paths = {}
+    for i, name in ipairs {"llama", "phi3"} do
+      local path = ("%s/arm-long-%s.gguf"):format(fixtures.folder(), name)
+      paths[i] = tiny.write(path, name, function(model)
+        tiny.set(model, name .. ".context_length", 144)
+      end)
+    end
+    local expected = hashes(arm, "neon", 144, paths)
+    for _, isa in ipairs(core.info().isas) do
+      assert.equal(expected, hashes(here, isa, 144, paths))
     end
   end)
 

@@ -97,8 +97,10 @@ static dc_attention_query some_query (size_t i, size_t n, bool biased) {
   if (biased && below(8) == 0)
     for (size_t j = 0; j < MAX_N; j++) bias[i][j] = -INFINITY;
   size_t list = below(3) == 0 && i > 0 ? i - 1 : i;
-  return (dc_attention_query){.q = q[i], .tiles = tiles[list], .first = first,
-                              .n = last, .bias = biased ? bias[i] : NULL,
+  const void *const *next = below(2) == 0 ? tiles[0] : NULL;
+  return (dc_attention_query){.q = q[i], .tiles = tiles[list], .next = next,
+                              .first = first, .n = last,
+                              .bias = biased ? bias[i] : NULL,
                               .scores = scores[i]};
 }
 

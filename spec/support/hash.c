@@ -4,8 +4,9 @@
 ** spec/neon_spec.lua, here and in an emulator.
 **
 **   hash N MODEL.gguf...   the instruction set (DECANT_ISA); then one line a
-**                          model: its name and a hash of the scores behind
-**                          every position of a text of N tokens
+**                          model: its name and hashes of the scores behind
+**                          every position of a text of N tokens, with a cache
+**                          of floats and with one of halves
 **
 ** The text is fed at once, in pieces, token by token and beside other rows;
 ** a difference between those ends the program.
@@ -18,7 +19,7 @@
 #include "math/kernels.h"
 #include "model/model.h"
 
-#define LONGEST 96
+#define LONGEST 144
 #define N_SOURCE 7
 #define ROWS 3
 
@@ -123,6 +124,18 @@ static uint64_t check (dc_model *m, const char *path, size_t n) {
 }
 
 
+static uint64_t hash_with (const char *path, dc_type cache, size_t length) {
+  dc_error err;
+  dc_model *m;
+  dc_model_options options = {.threads = 1, .map = true, .ids_only = true,
+                              .cache_type = cache};
+  must(dc_model_open(&m, path, &options, &err), path, &err);
+  uint64_t h = check(m, path, length < m->context ? length : m->context);
+  dc_model_release(m);
+  return h;
+}
+
+
 int main (int argc, char **argv) {
   size_t length = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
   if (length < 1 || length > LONGEST) {
@@ -133,14 +146,10 @@ int main (int argc, char **argv) {
   must(dc_kernels_init(&err), "hash", &err);
   printf("%s\n", dc_isa_name(dc_kernels_get()->isa));
   for (int i = 2; i < argc; i++) {
-    dc_model *m;
-    dc_model_options options = {.threads = 1, .map = true, .ids_only = true};
-    must(dc_model_open(&m, argv[i], &options, &err), argv[i], &err);
-    size_t n = length < m->context ? length : m->context;
     const char *slash = strrchr(argv[i], '/');
-    printf("%s %016llx\n", slash != NULL ? slash + 1 : argv[i],
-           (unsigned long long)check(m, argv[i], n));
-    dc_model_release(m);
+    printf("%s %016llx %016llx\n", slash != NULL ? slash + 1 : argv[i],
+           (unsigned long long)hash_with(argv[i], DC_F32, length),
+           (unsigned long long)hash_with(argv[i], DC_F16, length));
   }
   return 0;
 }

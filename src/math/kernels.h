@@ -49,6 +49,8 @@ typedef struct dc_attention_part {
 typedef struct dc_attention_query {
   const float *q;              /* [d_key] */
   const void *const *tiles;    /* from first / 16 to (n - 1) / 16 */
+  const void *const *next;     /* as many, read after these: asked for ahead
+                                  (those of the first query), or NULL */
   size_t first, n;             /* positions first..n-1, first < n, are read */
   const float *bias;           /* to be added to the scores, or NULL; like */
   float *scores;               /* this scratch it has n rounded up to 16 */

@@ -11,6 +11,10 @@
 ** Up to TILE_COLS queries share each load of a key or a value from tiles that
 ** they have in common, and TILE_ROWS tiles of keys, or vectors of values, each
 ** load of a query or a weight: as many chains at once as there are registers.
+**
+** Tiles lie far apart, so the memory is asked one step ahead: for the values of
+** a tile while its keys are read, for the next tile's keys while the values
+** are.
 */
 
 /* Queries that go side by side, and the tiles begin..end-1 that all of them
@@ -41,6 +45,18 @@ static company company_of (const dc_attention_query *q, size_t n) {
 }
 
 
+/* Asks for what a loader would load (see prefetch). */
+typedef void asker (const void *tile, size_t i);
+
+INLINE void ask_f32 (const void *tile, size_t i) {
+  __builtin_prefetch((const float *)tile + i, 0, 2);
+}
+
+INLINE void ask_f16 (const void *tile, size_t i) {
+  __builtin_prefetch((const uint16_t *)tile + i, 0, 2);
+}
+
+
 /* ---- scores -------------------------------------------------------------- */
 
 INLINE void finish_scores (const dc_attention_query *q, size_t at, vf sum,
@@ -53,17 +69,21 @@ INLINE void finish_scores (const dc_attention_query *q, size_t at, vf sum,
 }
 
 
-/* Scores of `queries` queries against the tiles t..t+tiles-1 of the first. */
+/* Scores of `queries` queries against the tiles t..t+tiles-1 of the first. With
+   each part of the keys that is read one of the values is asked for. */
 INLINE void score_tiles (const dc_attention_query *q, int queries, size_t t,
                          int tiles, const dc_attention_sizes *s,
-                         loader *load) {
+                         loader *load, asker *ask) {
   vf sum[TILE_COLS][TILE_ROWS];
   const void *const *tile = q->tiles + t;
+  const bool asks = q->next != NULL;
   for (int c = 0; c < queries; c++)
     for (int r = 0; r < tiles; r++) sum[c][r] = v_set1(0.0f);
   for (size_t i = 0; i < s->d_key; i++) {
     vf key[TILE_ROWS];
     for (int r = 0; r < tiles; r++) key[r] = load(tile[r], i * 16);
+    for (int r = 0; r < tiles && asks; r++)
+      ask(tile[r], (s->d_key + i) * 16);
     for (int c = 0; c < queries; c++) {
       vf x = v_set1(q[c].q[i]);
       for (int r = 0; r < tiles; r++)
@@ -79,12 +99,12 @@ INLINE void score_tiles (const dc_attention_query *q, int queries, size_t t,
 /* The same for tiles t..end-1 and any number of queries up to TILE_COLS. */
 INLINE void score_some (const dc_attention_query *q, size_t n, size_t t,
                         size_t end, const dc_attention_sizes *s,
-                        loader *load) {
+                        loader *load, asker *ask) {
 #define SCORE(n) \
   for (; t + TILE_ROWS <= end; t += TILE_ROWS) \
-    score_tiles(q, n, t, TILE_ROWS, s, load); \
-  for (; t + 2 <= end; t += 2) score_tiles(q, n, t, 2, s, load); \
-  for (; t < end; t++) score_tiles(q, n, t, 1, s, load)
+    score_tiles(q, n, t, TILE_ROWS, s, load, ask); \
+  for (; t + 2 <= end; t += 2) score_tiles(q, n, t, 2, s, load, ask); \
+  for (; t < end; t++) score_tiles(q, n, t, 1, s, load, ask)
   WITH_CONSTANT(n, SCORE)
 #undef SCORE
 }
@@ -95,12 +115,12 @@ typedef void scorer (const dc_attention_query *q, size_t n, size_t t,
 
 static void score_f32 (const dc_attention_query *q, size_t n, size_t t,
                        size_t end, const dc_attention_sizes *s) {
-  score_some(q, n, t, end, s, load_f32);
+  score_some(q, n, t, end, s, load_f32, ask_f32);
 }
 
 static void score_f16 (const dc_attention_query *q, size_t n, size_t t,
                        size_t end, const dc_attention_sizes *s) {
-  score_some(q, n, t, end, s, load_f16);
+  score_some(q, n, t, end, s, load_f16, ask_f16);
 }
 
 
@@ -146,15 +166,21 @@ typedef struct weighing {
 } weighing;
 
 
+/* With each part of the values that is read one of the next keys is asked
+   for. */
 INLINE void add_values (vf *sum, int queries, int width, const weighing *w,
                         const dc_attention_query *q, size_t d, size_t from,
-                        size_t to, loader *load) {
-  size_t row = w->s->d_value, start = w->s->d_key * 16 + d;
+                        size_t to, loader *load, asker *ask) {
+  size_t row = w->s->d_value, start = w->s->d_key * 16;
+  const bool asks = q->next != NULL;
   for (size_t j = from; j < to; j++) {
     const void *tile = q->tiles[j / 16];
+    size_t at = j % 16 * row + d;
     vf value[4];
     for (int i = 0; i < width; i++)
-      value[i] = load(tile, start + j % 16 * row + (size_t)i * 16);
+      value[i] = load(tile, start + at + (size_t)i * 16);
+    for (int i = 0; i < width && asks; i++)
+      ask(q->next[j / 16], at + (size_t)i * 16);
     for (int k = 0; k < queries; k++) {
       vf weight = v_set1(q[k].scores[j]);
       for (int i = 0; i < width; i++)
@@ -166,19 +192,19 @@ INLINE void add_values (vf *sum, int queries, int width, const weighing *w,
 
 /* Columns d..d+16*width-1 of `queries` parts. */
 INLINE void weigh (const weighing *w, int queries, size_t d, int width,
-                   loader *load) {
+                   loader *load, asker *ask) {
   vf sum[TILE_COLS * 4];
   const dc_attention_query *q = w->company->q;
   for (int k = 0; k < queries; k++) {
     for (int i = 0; i < width; i++) sum[k * 4 + i] = v_set1(0.0f);
     if (queries > 1)
       add_values(sum + k * 4, 1, width, w, q + k, d, q[k].first,
-                 at_most(q[k].n, w->from), load);
+                 at_most(q[k].n, w->from), load, ask);
   }
-  add_values(sum, queries, width, w, q, d, w->from, w->to, load);
+  add_values(sum, queries, width, w, q, d, w->from, w->to, load, ask);
   for (int k = 0; k < queries; k++) {
     if (queries > 1)
-      add_values(sum + k * 4, 1, width, w, q + k, d, w->to, q[k].n, load);
+      add_values(sum + k * 4, 1, width, w, q + k, d, w->to, q[k].n, load, ask);
     for (int i = 0; i < width; i++)
       v_store(w->parts[k].values + d + (size_t)i * 16, sum[k * 4 + i]);
   }
@@ -200,10 +226,10 @@ INLINE void weigh_rest (const weighing *w, size_t k, size_t d, size_t n,
 
 
 INLINE void weigh_all (const weighing *w, int queries, int width, loader *load,
-                       part_loader *load_part) {
+                       part_loader *load_part, asker *ask) {
   size_t d = 0, n = w->s->d_value, step = 16 * (size_t)width;
-  for (; d + step <= n; d += step) weigh(w, queries, d, width, load);
-  for (; d + 16 <= n; d += 16) weigh(w, queries, d, 1, load);
+  for (; d + step <= n; d += step) weigh(w, queries, d, width, load, ask);
+  for (; d + 16 <= n; d += 16) weigh(w, queries, d, 1, load, ask);
   if (d < n)
     for (int k = 0; k < queries; k++)
       weigh_rest(w, (size_t)k, d, n - d, load_part);
@@ -212,14 +238,15 @@ INLINE void weigh_all (const weighing *w, int queries, int width, loader *load,
 
 INLINE void weigh_company (const company *c, const dc_attention_sizes *s,
                            dc_attention_part *parts, loader *load,
-                           part_loader *load_part) {
+                           part_loader *load_part, asker *ask) {
   weighing w = {c, s, parts, 0, c->end * 16};
   for (size_t k = 0; k < c->n; k++) {
     w.from = c->q[k].first > w.from ? c->q[k].first : w.from;
     w.to = at_most(w.to, c->q[k].n);
   }
   if (w.to < w.from) w.to = w.from;
-#define WEIGH(n) weigh_all(&w, n, n == 1 ? 4 : TILE_ROWS, load, load_part)
+#define WEIGH(n) \
+  weigh_all(&w, n, n == 1 ? 4 : TILE_ROWS, load, load_part, ask)
   WITH_CONSTANT(c->n, WEIGH)
 #undef WEIGH
 }
@@ -230,12 +257,12 @@ typedef void weigher (const company *c, const dc_attention_sizes *s,
 
 static void weigh_f32 (const company *c, const dc_attention_sizes *s,
                        dc_attention_part *parts) {
-  weigh_company(c, s, parts, load_f32, part_f32);
+  weigh_company(c, s, parts, load_f32, part_f32, ask_f32);
 }
 
 static void weigh_f16 (const company *c, const dc_attention_sizes *s,
                        dc_attention_part *parts) {
-  weigh_company(c, s, parts, load_f16, part_f16);
+  weigh_company(c, s, parts, load_f16, part_f16, ask_f16);
 }
 
 
@@ -278,6 +305,18 @@ static void attention_f16 (const dc_attention_query *q, size_t count,
 }
 
 
+/* to * a + more * b, a or b being 1. */
+INLINE void blend (float *to, const float *more, vf a, vf b, size_t n) {
+  size_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    v_store(to + i, v_fma(b, v_load(more + i), v_mul(v_load(to + i), a)));
+  if (i < n) {
+    vf x = v_load_part(to + i, n - i), y = v_load_part(more + i, n - i);
+    v_store_part(to + i, v_fma(b, y, v_mul(x, a)), n - i);
+  }
+}
+
+
 /* As in online softmax (Milakov and Gimelshein 2018): both sums are brought to
    the higher of the two maxima. */
 static void attention_join (dc_attention_part *to,
@@ -289,11 +328,11 @@ static void attention_join (dc_attention_part *to,
     memcpy(to->values, more->values, d_value * sizeof *to->values);
     return;
   }
-  float highest = more->highest > to->highest ? more->highest : to->highest;
-  float factor[2] = {to->highest - highest, more->highest - highest};
-  exp_row(factor, factor, 2);
-  to->highest = highest;
-  to->sum = to->sum * factor[0] + more->sum * factor[1];
-  scale_row(to->values, to->values, factor[0], d_value);
-  axpy_row(to->values, factor[1], more->values, d_value);
+  bool higher = more->highest > to->highest;
+  float apart = more->highest - to->highest;
+  vf one = v_set1(1.0f), less = exp_v(v_set1(higher ? -apart : apart));
+  vf a = higher ? less : one, b = higher ? one : less;
+  if (higher) to->highest = more->highest;
+  blend(&to->sum, &more->sum, a, b, 1);
+  blend(to->values, more->values, a, b, d_value);
 }

@@ -28,9 +28,7 @@ INLINE vf exp_v (vf x) {
   vf n = round_v(v_mul(x, v_set1(1.44269504f)));
   vf r = v_fma(n, v_set1(-0.693359375f), x);
   r = v_fma(n, v_set1(2.12194440e-4f), r);
-  vf half = round_v(v_mul(n, v_set1(0.5f)));
-  vf y = v_mul(horner(r, c, 7), v_pow2(half));
-  return v_mul(y, v_pow2(v_sub(n, half)));
+  return v_ldexp(horner(r, c, 7), n);
 }
 
 

@@ -94,12 +94,20 @@ static inline bool v_any_nan (vf a) {
           _mm256_movemask_ps(_mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q))) != 0;
 }
 
-static inline __m256 pow2_8 (__m256 n) {
-  __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+static inline __m256 pow2_8 (__m256i n) {
+  return _mm256_castsi256_ps(
+    _mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
 
-static inline vf v_pow2 (vf n) { return (vf){pow2_8(n.lo), pow2_8(n.hi)}; }
+static inline __m256 ldexp_8 (__m256 a, __m256 n) {
+  __m256i e = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(e, 1);
+  a = _mm256_mul_ps(a, pow2_8(half));
+  return _mm256_mul_ps(a, pow2_8(_mm256_sub_epi32(e, half)));
+}
+
+static inline vf v_ldexp (vf a, vf n) {
+  return (vf){ldexp_8(a.lo, n.lo), ldexp_8(a.hi, n.hi)};
+}
 
 static inline __m256 frexp_8 (__m256 a, __m256 *e) {
   __m256i bits = _mm256_castps_si256(a);

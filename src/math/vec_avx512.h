@@ -73,10 +73,7 @@ static inline bool v_any_nan (vf a) {
   return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0;
 }
 
-static inline vf v_pow2 (vf n) {
-  __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
-}
+static inline vf v_ldexp (vf a, vf n) { return _mm512_scalef_ps(a, n); }
 
 static inline vf v_frexp (vf a, vf *e) {
   __m512i bits = _mm512_castps_si512(a);

@@ -113,10 +113,18 @@ static inline bool v_any_nan (vf a) {
   return ordered == 0;
 }
 
-static inline vf v_pow2 (vf n) {
-  EACH_PART n.part[i] = vreinterpretq_f32_s32(vshlq_n_s32(
-    vaddq_s32(vcvtq_s32_f32(n.part[i]), vdupq_n_s32(127)), 23));
-  return n;
+static inline float32x4_t pow2_4 (int32x4_t n) {
+  return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)),
+                                           23));
+}
+
+static inline vf v_ldexp (vf a, vf n) {
+  EACH_PART {
+    int32x4_t e = vcvtq_s32_f32(n.part[i]), half = vshrq_n_s32(e, 1);
+    a.part[i] = vmulq_f32(vmulq_f32(a.part[i], pow2_4(half)),
+                          pow2_4(vsubq_s32(e, half)));
+  }
+  return a;
 }
 
 static inline vf v_frexp (vf a, vf *e) {

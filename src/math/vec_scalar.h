@@ -134,14 +134,21 @@ static inline bool v_any_nan (vf a) {
   return any;
 }
 
-/* 2^n for whole n in -126..127; anything for NaN. */
-static inline vf v_pow2 (vf n) {
+static inline float pow2 (int32_t n) {
+  uint32_t bits = (uint32_t)(n + 127) << 23;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* a * 2^n, rounded once, for a from 1/2 to 2 and whole n in -252..254: half
+   the way no number is too small for a float. NaN for a NaN. */
+static inline vf v_ldexp (vf a, vf n) {
   EACH_LANE {
     int32_t e = n.lane[l] == n.lane[l] ? (int32_t)n.lane[l] : 0;
-    uint32_t bits = (uint32_t)(e + 127) << 23;
-    memcpy(&n.lane[l], &bits, sizeof bits);
+    a.lane[l] = a.lane[l] * pow2(e / 2) * pow2(e - e / 2);
   }
-  return n;
+  return a;
 }
 
 /* A normal a > 0 as mantissa in [0.75, 1.5) times 2^e. */

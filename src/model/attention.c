@@ -10,6 +10,10 @@
 ** That order is: the positions in chunks of 128, counted from the timeline's
 ** beginning; what each of them gives, by itself; these joined, first to last.
 ** So threads may share out the chunks of a long timeline.
+**
+** A tile is a page of memory, more or less, and the processor foresees nothing
+** beyond a page. So the tiles that a thread reads next are named to the kernel,
+** which asks for them while it works on these.
 */
 #include "model/graph.h"
 
@@ -165,7 +169,7 @@ typedef struct heads {
   const float *biases;
   size_t group;         /* heads that share a key head, */
   size_t pieces;        /* and in how many calls they go */
-  size_t n_jobs;
+  size_t n_runs, n_jobs;
   size_t begin, end;    /* chunks of all views */
 } heads;
 
@@ -176,9 +180,13 @@ typedef struct job {
   size_t n;             /* queries: token by token, in each head by head */
 } job;
 
+/* Runs from both ends in turn: a prompt's later tokens see more, and so any
+   piece of the jobs is as much work as another. */
 static job job_at (const heads *c, size_t i) {
   size_t piece = i % c->pieces, shared = i / c->pieces % c->sizes->n_kv_heads;
-  const dc_run *run = &c->b->runs[i / c->pieces / c->sizes->n_kv_heads];
+  size_t turn = i / c->pieces / c->sizes->n_kv_heads;
+  const dc_run *run =
+    &c->b->runs[turn % 2 == 0 ? turn / 2 : c->n_runs - 1 - turn / 2];
   size_t from = piece * DC_QUERIES, rest = c->group - from;
   size_t width = rest < DC_QUERIES ? rest : DC_QUERIES;
   return (job){run, shared, shared * c->group + from, width, run->n * width};
@@ -262,6 +270,24 @@ static void find_tiles (const heads *c, const dc_view *view, size_t shared,
 }
 
 
+/* The tiles of chunk number `number` for a job's first token, put into `tiles`;
+   in place of what it does not see, the nearest that it sees. NULL: nothing. */
+static const void *const *look_ahead (const heads *c, const job *j,
+                                      size_t number,
+                                      const void *tiles[CHUNK_TILES]) {
+  const dc_view *view = &c->views[j->run->first];
+  size_t first = first_key(c, view), last = view->n_keys - 1;
+  if (view->n_keys == 0) return NULL;
+  for (size_t t = 0; t < CHUNK_TILES; t++) {
+    size_t at = number * DC_CHUNK + t * DC_TILE;
+    at = at < first ? first : at > last ? last : at;
+    tiles[t] = dc_tile(c->b->pool, track_of(c, view), at, c->layer->slot,
+                       j->shared);
+  }
+  return tiles;
+}
+
+
 /* The queries of one token of a job. */
 static void add_token (const heads *c, const job *j, size_t token, chunk *k,
                        dc_attention_part *parts) {
@@ -288,9 +314,10 @@ static void add_token (const heads *c, const job *j, size_t token, chunk *k,
 }
 
 
-/* parts[i]: what chunk number `number` gives to query i of a job. */
+/* parts[i]: what chunk number `number` gives to query i of a job. next: the
+   tiles of the chunk that comes after it, or NULL. */
 static void attend_chunk (const heads *c, const job *j, size_t number,
-                          dc_attention_part *parts) {
+                          const void *const *next, dc_attention_part *parts) {
   const dc_kernels *kernels = dc_kernels_get();
   dc_attention_part found[DC_QUERIES];
   dc_attention_sizes sizes = {c->sizes->d_key, c->sizes->d_value,
@@ -305,6 +332,7 @@ static void attend_chunk (const heads *c, const job *j, size_t number,
   for (size_t i = 0; i < j->run->n; i++)
     add_token(c, j, j->run->first + i, &k, parts + i * j->width);
   for (size_t i = 0; i < k.n; i++) found[i] = *k.to[i];
+  k.queries[0].next = next;
   (c->b->pool->type == DC_F16 ? kernels->attention_f16
                               : kernels->attention_f32)(k.queries, k.n, &sizes,
                                                         found);
@@ -377,7 +405,10 @@ static void some_jobs (void *context, size_t begin, size_t end, int thread) {
     find_chunks(c, c->views + j.run->first, j.run->n, &number, &last);
     start_totals(c, &j, totals);
     for (; number < last; number++) {
-      attend_chunk(c, &j, number, parts);
+      const void *next[CHUNK_TILES];
+      bool more = number + 1 < last;
+      attend_chunk(c, &j, number,
+                   more ? look_ahead(c, &j, number + 1, next) : NULL, parts);
       join_parts(c, &j, parts, 0, 1, totals);
     }
     divide_totals(c, &j, totals);
@@ -398,8 +429,11 @@ static void some_chunks (void *context, size_t begin, size_t end,
   (void)thread;
   for (size_t i = begin; i < end; i++) {
     size_t number = i / c->n_jobs;
-    job j = job_at(c, i % c->n_jobs);
+    job j = job_at(c, i % c->n_jobs), after = job_at(c, (i + 1) % c->n_jobs);
+    size_t then = c->begin + (i + 1) / c->n_jobs;
+    const void *next[CHUNK_TILES];
     attend_chunk(c, &j, c->begin + number,
+                 i + 1 < end ? look_ahead(c, &after, then, next) : NULL,
                  parts_of(c, i % c->n_jobs) + number * DC_QUERIES);
   }
 }
@@ -427,7 +461,8 @@ void dc_attend (dc_batch *b, const dc_view *views, const dc_layer *layer,
   heads c = {.b = b, .views = views, .layer = layer, .sizes = sizes,
              .biases = biases, .group = sizes->n_heads / sizes->n_kv_heads};
   c.pieces = (c.group + DC_QUERIES - 1) / DC_QUERIES;
-  c.n_jobs = find_runs(&c) * sizes->n_kv_heads * c.pieces;
+  c.n_runs = find_runs(&c);
+  c.n_jobs = c.n_runs * sizes->n_kv_heads * c.pieces;
   find_chunks(&c, views, b->n, &c.begin, &c.end);
   double keys = 0;
   for (size_t i = 0; i < b->n; i++)
