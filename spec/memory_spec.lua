@@ -3,6 +3,7 @@
 
 local decant = require "decant"
 local core = require "decant.core"
+local fixtures = require "spec.support.fixtures"
 
 local MB <const> = 1024 * 1024
 local sizes = {small = 1 * MB, large = 9 * MB}
@@ -71,5 +72,57 @@ describe("memory", function()
       assert.is_false(ok)
       assert.truthy(message:find "memory" or message:find "large", message)
     end
+  end)
+end)
+
+
+-- Blocks of 16 positions, cut from slabs (src/model/cache.c).
+describe("the memory of caches", function()
+  local ROWS <const> = 8      -- of a session here; each fills one block
+  local BESIDE <const> = 256  -- bytes at most that a row takes beside it
+  local path = fixtures.gguf("llama", "f32")
+  local SCRATCH <const> = 64 * 1024  -- of the model, for a step of so little
+  local cache = select(2, require "decant.inspect"(path)).cache
+  local block = 16 * (cache.row // cache.context)
+
+  -- Opens short sessions until their blocks take so many bytes; after each
+  -- calls see(rows, bytes that were taken for them all, bytes before).
+  local function open(bytes, see)
+    collectgarbage()
+    local model <close> = core.load(path)
+    local sessions, ids, taken = {}, {}, 0
+    for i = 1, ROWS do ids[i] = {5} end
+    local function one_more()
+      local session = model:rows(ROWS)
+      core.forward {{session, ids}}
+      sessions[#sessions + 1] = session
+      collectgarbage()
+      return core.memory()
+    end
+    local start = core.memory()
+    while core.blocks(model) * block < bytes do
+      local now = one_more() - start
+      see(core.blocks(model), now, taken)
+      taken = now
+    end
+  end
+
+  it("is that of the blocks in use, and at most a quarter more", function()
+    open(8 * MB, function(rows, taken)
+      assert.is_true(taken <= 1.25 * rows * block + rows * BESIDE + SCRATCH)
+    end)
+  end)
+
+  it("grows by large pages where there is much of it", function()
+    local steps = 0
+    open(20 * MB, function(rows, taken, before)
+      local step = taken - before
+      if before > 8.5 * MB and step > ROWS * BESIDE then
+        steps = steps + 1
+        assert.is_true(step >= 4 * MB and step < 5.5 * MB)
+      end
+      assert.is_true(taken <= 1.5 * rows * block + rows * BESIDE + SCRATCH)
+    end)
+    assert.is_true(steps >= 2)
   end)
 end)

@@ -92,11 +92,14 @@ static inline void take_bits (uint32_t *restrict out,
 }
 
 
-/* out |= ((w >> shift) & mask) << up: the high bits of a code. */
-static inline void add_bits (uint32_t *restrict out,
-                             const uint32_t *restrict w, int shift,
-                             uint32_t mask, int up) {
-  EACH_ROW out[r] |= (w[r] >> shift & mask) << up;
+/* The same with high bits on top, from where they lie apart:
+   out = ((w >> shift) & mask) | ((high >> from) & bits) << up. */
+static inline void take_both (uint32_t *restrict out,
+                              const uint32_t *restrict w, int shift,
+                              uint32_t mask, const uint32_t *restrict high,
+                              int from, uint32_t bits, int up) {
+  EACH_ROW
+    out[r] = (w[r] >> shift & mask) | (high[r] >> from & bits) << up;
 }
 
 
@@ -119,15 +122,14 @@ static inline void min_from_byte (float *restrict out,
 }
 
 
-/* n words (a multiple of 4) of every block, from its byte `at` on. */
-static inline void gather (dc_words *out, const dc_blocks *block, size_t at,
-                           int n) {
-  if (block->words != NULL)
-    for (int k = 0; k < n; k++)
-      take_bits(out[k], block->words[at / 4 + (size_t)k], 0, UINT32_MAX);
-  else
-    for (int k = 0; k < n; k += 4)
-      v_turn(out + k, block->row, at + 4 * (size_t)k);
+/* n words (a multiple of 4) of every block, from its byte `at` on: where they
+   lie, if they are turned already, or else in `room`. */
+static inline const dc_words *gather (dc_words *room, const dc_blocks *block,
+                                      size_t at, int n) {
+  if (block->words != NULL) return block->words + at / 4;
+  for (int k = 0; k < n; k += 4)
+    v_turn(room + k, block->row, at + 4 * (size_t)k);
+  return room;
 }
 
 

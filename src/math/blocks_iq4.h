@@ -28,8 +28,8 @@ static void unpack_iq4_nl (dc_panel *p, const dc_blocks *block) {
    too large: four bits in scales_l, two in scales_h. */
 static void unpack_iq4_xs (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
-  dc_words s[4];  /* d and scales_h; scales_l */
-  gather(s, block, 0, 4);
+  dc_words room[4];
+  const dc_words *s = gather(room, block, 0, 4);  /* d, scales_h; scales_l */
   half_of_words(d, s[0], 0);
   for (int k = 0; k < 8; k++) {
     EACH_ROW {

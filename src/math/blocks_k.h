@@ -16,16 +16,14 @@
    are on top of numbers 0-3. */
 static inline void unpack_scales_6 (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES], d_min[DC_LANES];
-  dc_words head[4], scale[2], min[2], *s = head + 1;
-  gather(head, block, 0, 4);
+  dc_words room[4], scale[2], min[2];
+  const dc_words *head = gather(room, block, 0, 4), *s = head + 1;
   half_of_words(d, head[0], 0);
   half_of_words(d_min, head[0], 16);
   take_bits(scale[0], s[0], 0, EACH_BYTE(63));
   take_bits(min[0], s[1], 0, EACH_BYTE(63));
-  take_bits(scale[1], s[2], 0, EACH_BYTE(15));
-  add_bits(scale[1], s[0], 6, EACH_BYTE(3), 4);
-  take_bits(min[1], s[2], 4, EACH_BYTE(15));
-  add_bits(min[1], s[1], 6, EACH_BYTE(3), 4);
+  take_both(scale[1], s[2], 0, EACH_BYTE(15), s[0], 6, EACH_BYTE(3), 4);
+  take_both(min[1], s[2], 4, EACH_BYTE(15), s[1], 6, EACH_BYTE(3), 4);
   for (int k = 0; k < 8; k++) {
     scale_from_byte(p[k].scale[0], d, scale, k, 0);
     min_from_byte(p[k].min[0], d_min, min, k);
@@ -37,8 +35,8 @@ static inline void unpack_scales_6 (dc_panel *p, const dc_blocks *block) {
 static inline void unpack_nibbles (dc_panel *p, const dc_blocks *block,
                                    size_t at) {
   for (int k = 0; k < 8; k += 2) {
-    dc_words w[8];
-    gather(w, block, at + 16 * (size_t)k, 8);
+    dc_words room[8];
+    const dc_words *w = gather(room, block, at + 16 * (size_t)k, 8);
     for (int g = 0; g < 8; g++) {
       take_bits(p[k].q[g], w[g], 0, EACH_BYTE(15));
       take_bits(p[k + 1].q[g], w[g], 4, EACH_BYTE(15));
@@ -57,13 +55,15 @@ static void unpack_q4_k (dc_panel *p, const dc_blocks *block) {
 /* {half d, dmin; u8 scales[12]; u8 qh[32]; u8 qs[128]}: bit k of qh is the
    fifth of panel k. */
 static void unpack_q5_k (dc_panel *p, const dc_blocks *block) {
-  dc_words high[8];
+  dc_words room[8], room_of_high[8];
+  const dc_words *high = gather(room_of_high, block, 16, 8);
   unpack_scales_6(p, block);
-  unpack_nibbles(p, block, 48);
-  gather(high, block, 16, 8);
-  for (int k = 0; k < 8; k++)
+  for (int k = 0; k < 8; k++) {
+    const dc_words *w = gather(room, block, 48 + 32 * (size_t)(k / 2), 8);
     for (int g = 0; g < 8; g++)
-      add_bits(p[k].q[g], high[g], k, EACH_BYTE(1), 4);
+      take_both(p[k].q[g], w[g], k % 2 * 4, EACH_BYTE(15), high[g], k,
+                EACH_BYTE(1), 4);
+  }
 }
 
 
@@ -72,45 +72,32 @@ static void unpack_q5_k (dc_panel *p, const dc_blocks *block) {
    (two bits for each of the four). */
 static void unpack_q6_k (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
-  dc_words s[4];
+  dc_words room[16], room_of_high[8], s[4];
   for (int k = 0; k < 8; k += 4) {
-    dc_words low[16], high[8];
-    gather(low, block, 16 * (size_t)k, 16);
-    gather(high, block, 128 + 8 * (size_t)k, 8);
+    const dc_words *low = gather(room, block, 16 * (size_t)k, 16);
+    const dc_words *high = gather(room_of_high, block, 128 + 8 * (size_t)k, 8);
     for (int j = 0; j < 4; j++)
-      for (int g = 0; g < 8; g++) {
-        take_bits(p[k + j].q[g], low[j % 2 * 8 + g], j / 2 * 4, EACH_BYTE(15));
-        add_bits(p[k + j].q[g], high[g], 2 * j, EACH_BYTE(3), 4);
-      }
+      for (int g = 0; g < 8; g++)
+        take_both(p[k + j].q[g], low[j % 2 * 8 + g], j / 2 * 4, EACH_BYTE(15),
+                  high[g], 2 * j, EACH_BYTE(3), 4);
   }
-  gather(s, block, 192, 4);
+  const dc_words *w = gather(room, block, 192, 4);
   gather_halves(d, block, 208);
   for (int i = 0; i < 4; i++)
-    EACH_ROW s[i][r] ^= EACH_BYTE(128);  /* -128..127 become 0..255 */
+    EACH_ROW s[i][r] = w[i][r] ^ EACH_BYTE(128);  /* from 0 on */
   for (int k = 0; k < 16; k++)
     scale_from_byte(p[k / 2].scale[k % 2], d, s, k, 128);
 }
 
 
-/* 64 bytes at `at`, two bits a code: panels 0-3 are the first 32 bytes shifted
-   by 0, 2, 4 and 6, panels 4-7 the others. */
-static inline void unpack_pairs (dc_panel *p, const dc_blocks *block,
-                                 size_t at) {
-  dc_words w[16];
-  gather(w, block, at, 16);
-  for (int k = 0; k < 8; k++)
-    for (int g = 0; g < 8; g++)
-      take_bits(p[k].q[g], w[k / 4 * 8 + g], 2 * (k % 4), EACH_BYTE(3));
-}
-
-
 /* {u8 scales[16]; u8 qs[64]; half d, dmin}: a scale in the low half of each
-   byte, a minimum in the high half. */
+   byte, a minimum in the high half; two bits a code: panels 0-3 are the first
+   32 bytes of qs shifted by 0, 2, 4 and 6, panels 4-7 the others. */
 static void unpack_q2_k (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES], d_min[DC_LANES];
-  dc_words s[4], scale[4], min[4], tail[4];
-  gather(s, block, 0, 4);
-  gather(tail, block, 68, 4);
+  dc_words room[16], room_of_tail[4], scale[4], min[4];
+  const dc_words *s = gather(room, block, 0, 4);
+  const dc_words *tail = gather(room_of_tail, block, 68, 4);
   half_of_words(d, tail[3], 0);
   half_of_words(d_min, tail[3], 16);
   for (int i = 0; i < 4; i++) {
@@ -121,7 +108,10 @@ static void unpack_q2_k (dc_panel *p, const dc_blocks *block) {
     scale_from_byte(p[k / 2].scale[k % 2], d, scale, k, 0);
     min_from_byte(p[k / 2].min[k % 2], d_min, min, k);
   }
-  unpack_pairs(p, block, 16);
+  const dc_words *w = gather(room, block, 16, 16);
+  for (int k = 0; k < 8; k++)
+    for (int g = 0; g < 8; g++)
+      take_bits(p[k].q[g], w[k / 4 * 8 + g], 2 * (k % 4), EACH_BYTE(3));
 }
 
 
@@ -129,28 +119,28 @@ static void unpack_q2_k (dc_panel *p, const dc_blocks *block) {
    of 0-7 and 8-15 share 8 bytes, the high two bits of all are behind them. */
 static inline void unpack_scales_3 (dc_panel *p, const dc_blocks *block) {
   float d[DC_LANES];
-  dc_words s[4], scale[4];
+  dc_words room[4], scale[4];
+  const dc_words *s = gather(room, block, 92, 4);  /* they begin at s[1] */
   gather_halves(d, block, 108);
-  gather(s, block, 92, 4);  /* they begin at s[1] */
-  for (int i = 0; i < 4; i++) {
-    take_bits(scale[i], s[1 + i % 2], i < 2 ? 0 : 4, EACH_BYTE(15));
-    add_bits(scale[i], s[3], 2 * i, EACH_BYTE(3), 4);
-  }
+  for (int i = 0; i < 4; i++)
+    take_both(scale[i], s[1 + i % 2], i < 2 ? 0 : 4, EACH_BYTE(15), s[3],
+              2 * i, EACH_BYTE(3), 4);
   for (int k = 0; k < 16; k++)
     scale_from_byte(p[k / 2].scale[k % 2], d, scale, k, 32);
 }
 
 
 /* {u8 hmask[32]; u8 qs[64]; u8 scales[12]; half d}: bit k of hmask is the
-   third of panel k. */
+   third of panel k; qs as in Q2_K. */
 static void unpack_q3_k (dc_panel *p, const dc_blocks *block) {
-  dc_words high[8];
+  dc_words room[16], room_of_high[8];
+  const dc_words *w = gather(room, block, 32, 16);
+  const dc_words *high = gather(room_of_high, block, 0, 8);
   unpack_scales_3(p, block);
-  unpack_pairs(p, block, 32);
-  gather(high, block, 0, 8);
   for (int k = 0; k < 8; k++)
     for (int g = 0; g < 8; g++)
-      add_bits(p[k].q[g], high[g], k, EACH_BYTE(1), 2);
+      take_both(p[k].q[g], w[k / 4 * 8 + g], 2 * (k % 4), EACH_BYTE(3),
+                high[g], k, EACH_BYTE(1), 2);
 }
 
 #endif

@@ -14,8 +14,8 @@
 /* 16 bytes at `at`, as said above. */
 static inline void gather_nibbles (dc_words *q, const dc_blocks *block,
                                    size_t at) {
-  dc_words w[4];
-  gather(w, block, at, 4);
+  dc_words room[4];
+  const dc_words *w = gather(room, block, at, 4);
   for (int k = 0; k < 4; k++) {
     take_bits(q[k], w[k], 0, EACH_BYTE(15));
     take_bits(q[k + 4], w[k], 4, EACH_BYTE(15));
@@ -23,17 +23,20 @@ static inline void gather_nibbles (dc_words *q, const dc_blocks *block,
 }
 
 
-/* The word at `at` has one more bit for each of the 32 codes, in their order.
-   Bits 0-3 of a group go to its four bytes: the product puts copies of them 7
-   bits apart, none on top of another, and bit i of copy i is bit 8 i. */
-static inline void gather_fifth_bits (dc_words *q,
-                                      const dc_blocks *block, size_t at) {
-  dc_words bits[4];
-  gather(bits, block, at, 4);
+/* The same with one more bit for each of the 32 codes, which the word at
+   `high` has in their order. Bits 0-3 of a group go to its four bytes: the
+   product puts copies of them 7 bits apart, none on top of another, and bit i
+   of copy i is bit 8 i. */
+static inline void gather_fives (dc_words *q, const dc_blocks *block,
+                                 size_t at, size_t high) {
+  dc_words room[4], room_of_bits[4];
+  const dc_words *w = gather(room, block, at, 4);
+  const dc_words *bits = gather(room_of_bits, block, high, 4);
   for (int g = 0; g < 8; g++)
     EACH_ROW {
       uint32_t four = bits[0][r] >> 4 * g & 15;
-      q[g][r] |= (four * 0x204081 & EACH_BYTE(1)) << 4;
+      q[g][r] = (w[g % 4][r] >> g / 4 * 4 & EACH_BYTE(15)) |
+                (four * 0x204081 & EACH_BYTE(1)) << 4;
     }
 }
 
@@ -56,8 +59,7 @@ static void unpack_q4_1 (dc_panel *p, const dc_blocks *block) {
 /* {half d; u32 qh; u8 qs[16]} */
 static void unpack_q5_0 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
-  gather_nibbles(p->q, block, 6);
-  gather_fifth_bits(p->q, block, 2);
+  gather_fives(p->q, block, 6, 2);
 }
 
 
@@ -65,15 +67,15 @@ static void unpack_q5_0 (dc_panel *p, const dc_blocks *block) {
 static void unpack_q5_1 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
   gather_halves(p->min[0], block, 2);
-  gather_nibbles(p->q, block, 8);
-  gather_fifth_bits(p->q, block, 4);
+  gather_fives(p->q, block, 8, 4);
 }
 
 
 /* {half d; i8 q[32]} */
 static void unpack_q8_0 (dc_panel *p, const dc_blocks *block) {
   gather_halves(p->scale[0], block, 0);
-  gather(p->q, block, 2, 8);
+  const dc_words *w = gather(p->q, block, 2, 8);
+  if (w != p->q) memcpy(p->q, w, sizeof p->q);
 }
 
 #endif

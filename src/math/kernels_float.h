@@ -134,12 +134,12 @@ INLINE void tiles (const floats *p, size_t row, size_t end, size_t col,
    (Streams of neighbours would end with each row.) */
 #define STREAMS 4
 
-INLINE void streams (const floats *p, size_t rows, int high, int wide,
-                     loader *load, part_loader *load_part) {
-  size_t part = rows / (size_t)high;
+INLINE void streams (const floats *p, size_t rows, int wide, loader *load,
+                     part_loader *load_part) {
+  size_t part = rows / STREAMS;
   for (size_t r = 0; r < part; r++)
-    tile(p, r, 0, part, high, wide, false, load, load_part);
-  for (size_t r = (size_t)high * part; r < rows; r++)
+    tile(p, r, 0, part, STREAMS, wide, false, load, load_part);
+  for (size_t r = STREAMS * part; r < rows; r++)
     tile(p, r, 0, 1, 1, wide, false, load, load_part);
 }
 
@@ -160,9 +160,8 @@ INLINE void block (const floats *p, size_t row, size_t rows, size_t col,
 
 INLINE void matmul_floats (const floats *p, size_t rows, size_t cols,
                            loader *load, part_loader *load_part) {
-#define STREAM(n) \
-  streams(p, rows, (n) == 1 ? STREAMS : TILE_ROWS, n, load, load_part)
-  if (cols > 0 && cols <= TILE_COLS) {
+#define STREAM(n) streams(p, rows, n, load, load_part)
+  if (cols > 0 && cols < TILE_COLS) {
     WITH_CONSTANT(cols, STREAM)
     return;
   }
@@ -180,7 +179,7 @@ INLINE void matmul_floats (const floats *p, size_t rows, size_t cols,
                     size_t ld_x, size_t cols, size_t n) {                     \
     size_t step = row_bytes / (n / 16 + 1);                                   \
     floats p = {out, ld_out, w, row_bytes, x, ld_x, n, step};                 \
-    matmul_floats(&p, rows, cols, load, load_part);                            \
+    matmul_floats(&p, rows, cols, load, load_part);                           \
   }
 
 MATMUL(matmul_f32, load_f32, part_f32)

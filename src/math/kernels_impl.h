@@ -26,11 +26,11 @@ INLINE size_t at_most (size_t n, size_t most) {
 #endif
 
 
-/* With one column a product reads each weight once, some rows side by side:
-   more streams than a processor foresees. But these rows lie behind each
-   other, so each step over some rows asks for a part of those that come AHEAD
-   times as many rows later (which may not be there: to ask does no harm), into
-   the second cache: the first would lose what it holds. */
+/* Rows that are read side by side are more streams than a processor foresees,
+   or end too soon. But they lie behind each other, so each step over some rows
+   asks for a part of those that come AHEAD times as many rows later (which may
+   not be there: to ask does no harm), into the second cache: the first would
+   lose what it holds. */
 #define AHEAD 2
 
 /* In panels the next step follows the last, and only the end of a page of 4 KB
