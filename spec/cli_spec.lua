@@ -187,6 +187,33 @@ describe("decant translate", function()
     assert.equal(1, #lines_of(result.out))
   end)
 
+  it("refuses a line that is too long, behind those before it", function()
+    local long = ("a"):rep(65537)
+    local result = decant("translate -s greedy", "Danke.\n" .. long)
+    assert.equal(1, result.status)
+    assert.equal(1, #lines_of(result.out))
+    assert.equal("decant: line 2: it has more than 65536 bytes, the most that "
+                 .. "a line may have\n", result.err)
+    result = decant("tokenize", long .. "\n" .. ("b"):rep(1 << 20) .. "\n")
+    assert.equal(0, result.status, result.err)
+    assert.equal(2, #lines_of(result.out))
+  end)
+
+  it("holds no more of an endless line than it may have", function()
+    if not shell.exists "/dev/zero" then return pending "no /dev/zero" end
+    for _, command in ipairs {"translate", "generate", "tokenize"} do
+      local result = decant(command .. " < /dev/zero")
+      assert.equal(1, result.status)
+      assert.matches("^decant: line 1: it has more than %d+ bytes", result.err)
+    end
+  end)
+
+  it("says what it could not read, behind the lines before it", function()
+    local result = decant "tokenize < /"
+    assert.same({1, ""}, {result.status, result.out})
+    assert.matches("^decant: standard input: [^\n]+\n$", result.err)
+  end)
+
   it("survives invalid UTF-8", function()
     local result = decant("translate", "Der \xff\xc3 Hund.\n\xe4\n")
     assert.equal(0, result.status, result.err)

@@ -63,8 +63,11 @@ describe("a config", function()
        .. "not empty"},
       {{processors = {5}},
        "processors is {5}, must be a list of functions(logits, ids)"},
-      {{stop_strings = ""}, 'stop_strings is "", must be a text or a list of '
-       .. "texts, none of them empty"},
+      {{stop_strings = ""}, 'stop_strings is "", must be a text (UTF-8) or a '
+       .. "list of texts, none of them empty"},
+      {{stop_strings = {"a", "\xE2\x82"}}, 'stop_strings is {"a", "\xE2\x82"}'
+       .. ", must be a text (UTF-8) or a list of texts, none of them empty"},
+      {{max_time = 0}, "max_time is 0, must be a number of seconds above 0"},
       {{seed = 0.5}, "seed is 0.5, must be an integer"},
       {{guidance_scale = 1 / 0},
        "guidance_scale is inf, must be a finite number"},

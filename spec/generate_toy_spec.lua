@@ -617,8 +617,34 @@ describe("score", function()
                          "1 targets, 2 sources")
   end)
 
-  it("needs a source on a seq2seq model", function()
-    assert.error_matches(function() copier():score "a" end, "needs a source")
+  it("takes a target without tokens, alone and in a list", function()
+    local total, each = copier():score({}, "a")
+    assert.same({0, {}}, {total, each})
+    local totals, tokens = copier():score({{}, "a"}, {"a", "a"})
+    assert.equal(0, totals[1])
+    assert.same({{}, 2}, {tokens[1], #tokens[2]})
+    assert.same({}, (copier():score({}, {})))
+  end)
+
+  it("says what is wrong with its arguments", function()
+    for message, arguments in pairs{
+      ["needs a source"] = {"a"},
+      ["the target is a nil; a text, ids or a list"] = {},
+      ["the source is a boolean"] = {"a", false},
+      ["a list of targets wants a list of sources"] = {{"a", "b"}, "ab"},
+      ["a list of sources wants a list of targets"] = {"a", {"a", "b"}},
+      ["source 2 has no tokens"] = {{"a", "b"}, {"a", {}}},
+      ["source 1 has 65 tokens; the context of the model holds 64"] =
+        {"a", ("b"):rep(64)},
+      ["target 2 needs 66 positions; the context of the model holds 64"] =
+        {{"a", ("b"):rep(65)}, {"a", "a"}},
+    } do
+      local model = copier()
+      model.config.context = 64
+      assert.error_matches(function()
+        model:score(arguments[1], arguments[2])
+      end, message, 1, true)
+    end
   end)
 end)
 

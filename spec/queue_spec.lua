@@ -162,8 +162,10 @@ describe("a queue", function()
     queue:push({3}, config{do_sample = true, num_return_sequences = 2,
                            seed = 1, on_token = function() error "heard" end})
     queue:push({3}, config())
+    queue:push({3}, config{processors = {function() error(false) end}})
     local found = {}
     for ticket, results in queue:results() do found[ticket] = results end
+    assert.equal("false", found[8].error)
     assert.same({"4 2 eos", "4 2 eos"}, {text(found[1]), text(found[7])})
     assert.equal(failure, found[2].error)
     assert.matches("returned number", found[3].error)
@@ -206,7 +208,8 @@ describe("a queue", function()
   it("cancels what runs, what waits, and nothing twice", function()
     local model, config = chain()
     local queue = model:queue{rows = 1}
-    local endless = config{eos_token_id = false, no_repeat_ngram_size = 2}
+    local endless = config{eos_token_id = false, no_repeat_ngram_size = 2,
+                           logprobs = true}
     for _ = 1, 3 do queue:push({1}, endless) end
     queue:step()
     queue:step()
@@ -219,6 +222,7 @@ describe("a queue", function()
     assert.equal("4 2 cancelled", text(found[1]))
     assert.equal("4 2 3 4 4 3 3 5 3 length", text(found[2]))
     assert.equal(" cancelled", text(found[3]))
+    assert.same({0, {}}, {found[3][1].score, found[3][1].logprobs})
     assert.near(math.log(decant.logits(toy.T[1]):softmax()[4])
                 + math.log(decant.logits(toy.T[4]):softmax()[2]),
                 found[1][1].score, 1e-6)

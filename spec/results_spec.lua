@@ -43,6 +43,26 @@ describe("a row ends", function()
     assert.same({"ab", "bee"}, {result.text, result.finish})
   end)
 
+  it("with a text that holds no stop string, whatever it ended at", function()
+    local result = run("abcd", {stop_strings = {"cd"}, eos_token_id = 100})
+    assert.same({"ab", "eos"}, {result.text, result.finish})
+    result = run("abcd", {stop_strings = {"cd"}, on_token = function(id)
+      return id ~= 100
+    end})
+    assert.same({"ab", "cancelled"}, {result.text, result.finish})
+    local seen
+    run("abcd", {stop_strings = "cd", do_sample = true, best_of = 2,
+                 reward = function(text) seen = text return #text end})
+    assert.equal("ab", seen)
+  end)
+
+  it("at no space that the text of its first word has not", function()
+    local model <close> = assert(decant.load "de-en")
+    local result = model:generate("Der Hund.", {stop_strings = {" The", " "}})
+    assert.same({"The", "stop"}, {result[1].text, result[1].finish})
+    assert.equal(3, #result[1].ids)
+  end)
+
   it("with beams, too", function()
     local result = run("abcdef", {num_beams = 2, stopping_criteria = {
       function(ids) return #ids == 2 and "two" end}})
@@ -55,17 +75,19 @@ describe("a row ends", function()
   end)
 
   it("looks back no further the longer it is", function()
-    local model, asked = speller(("xy"):rep(100)), {}
+    local model, longest, whole = speller(("xy"):rep(100)), 0, 0
     local tokenizer = setmetatable({decode = function(_, ids)
-      asked[#asked + 1] = #ids
+      longest = math.max(longest, #ids)
       return toy.tokenizer:decode(ids)
+    end, stream = function()
+      whole = whole + 1
+      return toy.tokenizer:stream()
     end}, {__index = toy.tokenizer})
     model.tokenizer = tokenizer
     local result = model:generate({1}, {stop_strings = {"xx", "stop"}})[1]
     assert.equal("eos", result.finish)
-    table.sort(asked)
-    assert.equal(201, asked[#asked])  -- the result's own text
-    assert.is_true(asked[#asked - 1] <= 5)
+    assert.equal(5, longest)
+    assert.equal(6, whole)  -- while the row is that short, and for its result
   end)
 end)
 
@@ -155,6 +177,32 @@ describe("results", function()
     end
   end)
 
+  it("add up to the score of what other strategies choose among", function()
+    for name, config in pairs{
+      drawn = {strategy = "stochastic_beam", num_beams = 3, temperature = 1.5,
+               top_k = 9, num_return_sequences = 3, seed = 4},
+      inner = {best_of = 3, inner_strategy = "stochastic_beam", num_beams = 2,
+               do_sample = true, repetition_penalty = 1.4, seed = 4},
+      contrasted = {best_of = 2, inner_strategy = "dola", do_sample = true,
+                    dola_layers = {0}, seed = 4},
+      lists = {best_of = 4, do_sample = true, num_return_sequences = 2,
+               seed = 4},
+    } do
+      config.max_new_tokens, config.top_logprobs = 9, 2
+      for _, result in ipairs(model:generate(ids, config)) do
+        local n = #result.logprobs
+        assert.same({#result.ids - 1, n}, {n, #result.top_logprobs}, name)
+        assert.near(result.score, total(result.logprobs) / n, 1e-6, name)
+      end
+    end
+  end)
+
+  it("tell of an input without tokens that there are none", function()
+    local result = model:generate({{}}, {top_logprobs = 2})[1]
+    assert.same({0, {}, {}},
+                {result.score, result.logprobs, result.top_logprobs})
+  end)
+
   it("list the alternatives of every step, the best first", function()
     for _, config in ipairs{{}, {num_beams = 2},
                             {do_sample = true, seed = 2}} do
@@ -167,7 +215,7 @@ describe("results", function()
         assert.is_true(list[1].logprob >= list[3].logprob)
         for _, entry in ipairs(list) do
           if entry.id == result.ids[i + 1] then
-            assert.near(result.logprobs[i], entry.logprob, 1e-5)
+            assert.equal(result.logprobs[i], entry.logprob)
           end
         end
       end

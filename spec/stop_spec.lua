@@ -3,14 +3,22 @@
 local stop = require "decant.stop"
 local toy = require "spec.support.toy"
 
--- Three-byte pieces and one-byte ones, to show text inside of a token.
-local pieces = {[1] = "one", [2] = " ", [3] = "two", [4] = "\n", [5] = "new"}
-local tokenizer = {}
-function tokenizer.decode(_, ids)
-  local text = {}
-  for _, id in ipairs(ids) do text[#text + 1] = pieces[id] end
-  return table.concat(text)
+-- A tokenizer whose tokens say these pieces.
+local function saying(pieces)
+  local tokenizer = {}
+  function tokenizer.decode(_, ids)
+    local text = {}
+    for i, id in ipairs(ids) do text[i] = pieces[id] end
+    return table.concat(text)
+  end
+  function tokenizer.stream()
+    return function(id) return pieces[id] or "" end
+  end
+  return tokenizer
 end
+
+-- Three-byte pieces and one-byte ones, to show text inside of a token.
+local tokenizer = saying {"one", " ", "two", "\n", "new"}
 
 
 describe("stop.eos", function()
@@ -64,7 +72,7 @@ describe("stop.text", function()
 
   it("looks back no further than it must", function()
     local longest = 0
-    local counting = {}
+    local counting = setmetatable({}, {__index = tokenizer})
     function counting.decode(_, ids)
       longest = math.max(longest, #ids)
       return tokenizer.decode(_, ids)
@@ -77,12 +85,7 @@ describe("stop.text", function()
 
   -- generate.md, golden 43: a match may end inside of the last token.
   it("ends where the string ends inside of the last token", function()
-    local words = {"last", "top", "topper", "s", "p"}
-    local f = stop.text("stop", {decode = function(_, ids)
-      local text = {}
-      for i, id in ipairs(ids) do text[i] = words[id] end
-      return table.concat(text)
-    end})
+    local f = stop.text("stop", saying {"last", "top", "topper", "s", "p"})
     for _, case in ipairs{{"stop", 4, 2}, {"stop", 4, 3}, {false, 1, 2},
                           {false, 1, 4}, {false, 4, 5}, {false, 2, 4}} do
       assert.equal(case[1], f{case[2], case[3]})
@@ -111,9 +114,21 @@ describe("stop.text", function()
   end)
 
   it("looks at no text in front of the row", function()
-    local f = stop.text("ab", toy.tokenizer, {97})
-    assert.is_false(f{98})
-    assert.equal("stop", f{98, 97, 98})
+    for _, f in ipairs{
+      stop.text("ab", toy.tokenizer, {97}),
+      stop.text("ab", toy.tokenizer, nil, nil, {97}),
+    } do
+      assert.is_false(f{98})
+      assert.equal("stop", f{98, 97, 98})
+    end
+  end)
+
+  it("takes an incomplete character for no text yet", function()
+    local half = saying {"a", "\u{FFFD}"}
+    function half.stream()
+      return function(id) return id == 1 and "a" or "" end
+    end
+    assert.is_false(stop.text("\u{FFFD}", half){1, 1, 1, 1, 2})
   end)
 
   it("raises without a tokenizer or on an empty string", function()

@@ -69,6 +69,28 @@ describe("beams that stream", function()
     assert.is_true(passes[1] > 1)
   end)
 
+  it("wait for no row that is out of the race", function()
+    local session, engine = toy.session()
+    local emit, said, passes = listen(engine)
+    -- 4 5 stops in the second step, the worse 3 3 3 in the third, where it
+    -- leaves a dead beam beside 4 4 4
+    local found = strategies.beam(session, {1}, options{
+      num_beams = 2, emit = emit, early_stopping = false,
+      process = function(logits, ids)
+        if #ids == 0 then return logits:keep{3, 4} end
+        logits:keep(ids[1] == 3 and {3} or #ids == 1 and {4, 5} or {4})
+        logits:bias{[3] = -2}
+      end,
+      stop = function(ids)
+        return (ids[2] == 5 or ids[3] == 3) and "stop"
+               or #ids == 6 and "length"
+      end,
+    })
+    assert.same(found[1].ids, said)
+    assert.equal(4, said[1])
+    assert.equal(3, passes[1])
+  end)
+
   it("never say what the winner has not", function()
     local model = assert(decant.load(fixtures.gguf("marian", "f32")))
     for _, config in ipairs {
@@ -232,6 +254,25 @@ describe("constrained beams", function()
     assert.falsy(texts(search{}):find("4 4", 1, true))
     local both = texts(search{{5}, {4, 4}})
     assert.truthy(both:find("5", 1, true) and both:find("4 4", 1, true))
+  end)
+
+  it("stop only where they hold everything", function()
+    local function ends_at(id)
+      return function(ids)
+        return ids[#ids] == id and "stop" or #ids == 9 and "length"
+      end
+    end
+    -- 3 ends a row, so of {3} and {4, 4} it must come last; it is so improbable
+    -- that only its phrase brings it up
+    local found = search({{3}, {4, 4}}, {
+      num_return_sequences = 3, stop = ends_at(3), eos_token_id = {},
+      early_stopping = true,
+      process = function(logits) logits:bias{[3] = -9} end})
+    assert.equal(3, #found)
+    for _, h in ipairs(found) do
+      assert.matches("^[^3]*4 4[^3]* 3$", texts{h})
+      assert.equal("stop", h.finish)
+    end
   end)
 
   it("hold one phrase of a set", function()

@@ -47,6 +47,16 @@ function words:decode(ids, options)
   return table.concat(list, " ")
 end
 
+function words:stream()
+  local space = ""
+  return function(id)
+    local word = id and self:decode{id} or ""
+    if word == "" then return "" end
+    word, space = space .. word, " "
+    return word
+  end
+end
+
 
 -- The bart model of hf-zoo with one decoder layer.
 local function small_bart()

@@ -11,11 +11,14 @@ local constraints = require "decant.constraints"
 local banks = {}
 
 
--- Candidates that bring a beam further and are not among `live` already.
-function banks.advancing(running, live, scores)
+-- Candidates that bring a beam further and are in none of the lists `known`,
+-- judged.
+function banks.advancing(running, scores, known, stop)
   local list, seen = {}, {}
-  for _, c in ipairs(live) do
-    seen[table.concat(c.parent.ids, " ") .. " " .. c.id] = true
+  for _, candidates in ipairs(known) do
+    for _, c in ipairs(candidates) do
+      seen[table.concat(c.parent.ids, " ") .. " " .. c.id] = true
+    end
   end
   for i, beam in ipairs(running) do
     local row = table.concat(beam.ids, " ") .. " "
@@ -23,8 +26,9 @@ function banks.advancing(running, live, scores)
       local score = beam.score + scores[i][id]
       if not seen[row .. id] and score > -math.huge then
         seen[row .. id] = true
-        list[#list + 1] = {parent = beam, row = beam.row, id = id,
-                           score = score}
+        local c = {parent = beam, row = beam.row, id = id, score = score}
+        c.finish = beams.judge(c, stop)
+        list[#list + 1] = c
       end
     end
   end

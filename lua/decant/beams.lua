@@ -217,16 +217,33 @@ function beams.all_stopped(candidates)
 end
 
 
+-- Whether a beam is dead and, however it goes on, worth less than `finished`,
+-- a row that has (a slot, or nil).
+local function is_out(beam, finished, opts)
+  if beam.score > DEAD / 2 or not finished or not finished.ids then
+    return false
+  end
+  local longest = (opts.length_penalty or 1) > 0 and opts.max_new_tokens
+                  or #beam.ids
+  return beams.worth(beam.score, longest, opts) < finished.score
+end
+
+
 -- Emits the tokens behind the first `told` that are decided: that all running
--- beams, and the best finished row, have in common. Returns how many are told
--- now. The winner is one of these rows or goes on from one of them.
+-- beams which are not out of the race, and the best finished row, have in
+-- common. Returns how many are told now. The winner is one of these rows or
+-- goes on from one of them.
 function beams.emit(running, slots, told, opts)
-  local first, finished = running[1].ids, slots[1] and slots[1].ids
+  local best = slots[1]
+  local first = best and best.ids or running[1].ids
   while true do
     local id = first[told + 1]
-    if not id or finished and finished[told + 1] ~= id then return told end
-    for i = 2, #running do
-      if running[i].ids[told + 1] ~= id then return told end
+    if not id then return told end
+    for i = 1, #running do
+      local beam = running[i]
+      if beam.ids[told + 1] ~= id and not is_out(beam, best, opts) then
+        return told
+      end
     end
     told = told + 1
     opts.emit(id)

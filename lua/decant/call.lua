@@ -33,28 +33,21 @@ Task.__index = Task
 
 -- ---- results ----
 
--- The new ids behind what is shown of the prompt (of a seq2seq row all of it).
-local function whole_row(prompt, ids)
-  return table.move(ids, 1, #ids, #prompt + 1,
-                    table.move(prompt, 1, #prompt, 1, {}))
-end
-
-
--- The ids as the caller sees them, and their text up to a stop string. state:
+-- The ids as the caller sees them (a seq2seq row begins with its prompt), and
+-- their text, which holds no stop string, whatever the row ended at. state:
 -- that of the row, if it was run.
 local function result_of(call, item, ids, finish, state)
   local prompt = row.shown_prompt(call.model, item)
   local tokenizer, text = call.model.tokenizer, nil
   if tokenizer then
     local lost = state and state.unknowns
-    text = tokenizer:decode(whole_row(prompt, lost and lost:all(ids, 1) or ids),
-                            {after = row.hidden_prompt(call.model, item)})
-    if finish == "stop" then
-      text = pieces.cut(text, call.stop_strings, prompt, tokenizer)
-    end
+    text = pieces.text(tokenizer, call.stop_strings,
+                       lost and lost:all(ids, 1) or ids, prompt,
+                       row.hidden_prompt(call.model, item))
   end
-  return {ids = whole_row(prompt, ids), text = text, finish = finish,
-          input = item.index}
+  ids = table.move(ids, 1, #ids, #prompt + 1,
+                   table.move(prompt, 1, #prompt, 1, {}))
+  return {ids = ids, text = text, finish = finish, input = item.index}
 end
 
 
@@ -79,6 +72,7 @@ local function collect(task, state, ids, reason, score)
       local finish = state.cancelled and "cancelled" or each.finish or "stop"
       found[i] = result_of(call, item, each.ids, finish, state)
       found[i].score, found[i].logprobs = each.score, each.logprobs
+      found[i].top_logprobs = each.top_logprobs
       new[i] = each.ids
     end
   else
@@ -137,11 +131,10 @@ end
 
 -- What was decided before the task was given up.
 function Task:give_up()
-  local state = self.state
-  local _ <close> = state and state.unknowns
-  local result = result_of(self.call, self.item, state and state.ids or {},
-                           "cancelled", state)
-  if state then row.describe(state, result, #state.ids) end
+  local state = self.state or row.tally(self.call.config)
+  local _ <close> = state.unknowns
+  local result = result_of(self.call, self.item, state.ids, "cancelled", state)
+  row.describe(state, result, #state.ids)
   self:release()
   self.results = {result}
 end
@@ -159,7 +152,7 @@ local function empty_results(call, item)
   local found = {}
   for i = 1, results_of_row(call.config) do
     found[i] = result_of(call, item, {}, "eos")
-    found[i].score = 0.0
+    row.describe(row.tally(call.config), found[i], 0)
   end
   return found
 end
@@ -212,7 +205,7 @@ end
 -- What a caller gets in place of results when the input has failed.
 function Call:failed(failure)
   local found = results_module.new({}, self)
-  found.error = failure == nil and "nil" or failure
+  found.error = failure or tostring(failure)
   return found
 end
 

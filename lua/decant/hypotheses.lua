@@ -44,13 +44,14 @@ end
 
 
 -- Takes what has finished among the first `width` candidates, if `accepts`
--- says so of it. Returns the first `width` that have not, and whether this was
--- the last step.
+-- says so of it. Returns the first `width` that have not, whether this was the
+-- last step, and what has finished, taken or not.
 function Hypotheses:take(candidates, width, accepts)
-  local live, last = {}, false
+  local live, last, ended = {}, false, {}
   for rank, c in ipairs(candidates) do
     last = last or ends_search[c.finish]
     if c.finish and not ends_search[c.finish] then
+      ended[#ended + 1] = c
       if rank <= width and (not accepts or accepts(c)) then
         self:add(finished_ids(c, self.opts.eos_token_id), c.score, c.finish)
       end
@@ -59,14 +60,14 @@ function Hypotheses:take(candidates, width, accepts)
     end
     if #live == width then break end
   end
-  self:judge(candidates)
-  self.done = self.done or #live == 0
-  return live, last
+  return live, last, ended
 end
 
 
--- Whether the step with these candidates was the last that is worth making.
-function Hypotheses:judge(candidates)
+-- Whether the step with these candidates, of which n_live go on, was the last
+-- that is worth making.
+function Hypotheses:judge(candidates, n_live)
+  self.done = self.done or n_live == 0
   if self.done or #self < self.n then return end
   local opts = self.opts
   local penalty, early = opts.length_penalty or 1, opts.early_stopping

@@ -160,7 +160,7 @@ local function decoder_prompt(model, config, index)
 end
 
 
-local function check_length(ids, model, name)
+function inputs.check_length(ids, model, name)
   local context = model.config.context
   if context and #ids > context then
     fail("%s has %d tokens; the context of the model holds %d", name, #ids,
@@ -180,7 +180,7 @@ local function item_of(model, kind, value, index, config)
     inputs.check_ids(ids, model.config.vocab, name)
     empty = #ids == 0
   end
-  check_length(ids, model, name)
+  inputs.check_length(ids, model, name)
   if model.kind == "causal" then
     return {index = index, prompt = ids, encoder_ids = ids, empty = empty}
   end

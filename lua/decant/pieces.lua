@@ -5,7 +5,7 @@ local pieces = {}
 
 
 -- Where the first of `strings` begins in `text`, or nil.
-local function find_any(text, strings)
+function pieces.find_any(text, strings)
   local first
   for _, s in ipairs(strings) do
     local at = text:find(s, 1, true)
@@ -30,12 +30,32 @@ local function open_end(text, strings)
 end
 
 
--- `text` up to the first of `strings` behind the text of `prompt`, with which
--- it begins.
-function pieces.cut(text, strings, prompt, tokenizer)
-  local from = #tokenizer:decode(prompt)
-  local at = find_any(text:sub(from + 1), strings)
-  return at and text:sub(1, from + at - 1) or text
+-- What `decode`, a tokenizer's stream, makes of some ids.
+local function said(decode, ids)
+  local parts = {}
+  for i, id in ipairs(ids) do parts[i] = decode(id) end
+  return table.concat(parts)
+end
+
+
+-- The text that `ids` add to that of `prompt`, as far as it is settled: an
+-- incomplete character at its end is none yet. The text of `hidden` goes before
+-- both.
+function pieces.behind(tokenizer, ids, prompt, hidden)
+  local decode = tokenizer:stream {after = hidden}
+  said(decode, prompt)
+  return said(decode, ids)
+end
+
+
+-- The text of a whole row: that of `prompt`, then of `ids` up to the first of
+-- `strings`. That of `hidden`, if given, is not shown, but goes before it.
+function pieces.text(tokenizer, strings, ids, prompt, hidden)
+  local decode = tokenizer:stream {after = hidden}
+  local lead = said(decode, prompt)
+  local text = said(decode, ids) .. decode()
+  local at = pieces.find_any(text, strings)
+  return lead .. (at and text:sub(1, at - 1) or text)
 end
 
 
@@ -45,13 +65,12 @@ end
 -- That of `hidden` is not shown, but goes before it.
 function pieces.new(tokenizer, strings, prompt, hidden)
   local decode = tokenizer:stream {after = hidden}
-  local lead, held, ended = "", "", false
-  for _, id in ipairs(prompt) do lead = lead .. decode(id) end
+  local lead, held, ended = said(decode, prompt), "", false
   return function(id)
     local before = lead
     held, lead = held .. decode(id), ""
     if ended then return "" end
-    local at = find_any(held, strings)
+    local at = pieces.find_any(held, strings)
     ended = at ~= nil
     local size = at and at - 1 or #held - open_end(held, strings)
     local piece = before .. held:sub(1, size)

@@ -2,7 +2,8 @@
 -- that choose among them (best_of_n, minimum_bayes_risk).
 --
 --   pool.draw(session, prompt, opts)   -> list of opts.best_of results {ids,
---                                         score, finish}
+--                                         score, finish}, with logprobs and
+--                                         top_logprobs if asked for and known
 --
 -- Each runs on a fork of the session in a coroutine of its own, and all of
 -- them share forward passes with each other and with the other inputs of a
@@ -13,6 +14,7 @@
 local beams = require "decant.beams"
 local core = require "decant.core"
 local mode = require "decant.mode"
+local pieces = require "decant.pieces"
 local row = require "decant.row"
 local scheduler = require "decant.scheduler"
 local strategies = require "decant.strategies"
@@ -31,7 +33,8 @@ end
 -- What run i of the inner strategy is told, and the tally of what it emits.
 local function opts_of(opts, i)
   local seed, number = opts.rng:state()
-  local state, rng = row.tally {}, core.rng(seed):row(number + ((i - 1) << 32))
+  local state = row.tally(opts)
+  local rng = core.rng(seed):row(number + ((i - 1) << 32))
   -- processors of its own, unless somebody has put others in front of them
   local own = opts.new_chain and opts.process == opts.complete
   local process = own and opts.new_chain(rng) or opts.process
@@ -61,8 +64,10 @@ local function result_of(state, opts, ids, reason, score)
   if not score and state.noted == #ids then
     score = beams.worth(state.score, #ids, opts)
   end
-  return {ids = ids, finish = reason or opts.stop(ids) or "stop",
-          score = score}
+  local result = {ids = ids, finish = reason or opts.stop(ids) or "stop",
+                  score = score}
+  row.describe(state, result, #ids)
+  return result
 end
 
 
@@ -104,13 +109,14 @@ function pool.best(found, opts)
   return best
 end
 
--- A result as text, where there is a tokenizer; else its ids, as words.
+-- A result as text, up to a stop string, where there is a tokenizer; else its
+-- ids, as words.
 function pool.text(result, opts)
-  local ids, tokenizer = result.ids, opts.tokenizer
-  if tokenizer then
-    return tokenizer:decode(opts.shown and opts.shown(ids) or ids)
-  end
-  return table.concat(result.ids, " ")
+  local ids, strings = result.ids, opts.stop_strings or {}
+  if not opts.tokenizer then return table.concat(ids, " ") end
+  if type(strings) == "string" then strings = {strings} end
+  return pieces.text(opts.tokenizer, strings,
+                     opts.shown and opts.shown(ids) or ids, {})
 end
 
 return pool

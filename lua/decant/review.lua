@@ -9,26 +9,37 @@
 --     result.cross_attentions  Tensor [new tokens, source length]
 
 local core = require "decant.core"
+local mode = require "decant.mode"
 local reread = require "decant.reread"
 local row = require "decant.row"
+
+
+-- Whether the strategy shows log-probabilities to the processors, and whether
+-- it adds up what these make of them as it stands (a beam search), or takes
+-- the distribution that it stands for.
+local function habits_of(config)
+  local stochastic = (mode.runs(config) or {}).stochastic_beam
+  local beams = config.num_beams > 1
+  return beams or stochastic, beams and not stochastic
+end
 
 
 -- What visits the scores: notes log-probabilities under the processors.
 local function listener(call, item, result, ids, opened)
   local config = call.config
   local chain = row.processors(call, item, opened)
-  local beams, n_top = config.num_beams > 1, config.top_logprobs
-  local before = {}
+  local before_processors, as_they_stand = habits_of(config)
+  local n_top, before = config.top_logprobs, {}
   result.logprobs = {}
   result.top_logprobs = n_top and {} or nil
   return function(i, logits)
-    -- a beam search adds up what the processors make of log-probabilities
-    if beams then logits:log_softmax() end
+    if before_processors then logits:log_softmax() end
     chain(logits, before)
     local id = ids[i]
-    result.logprobs[i] = beams and logits[id] or logits:log_probability(id)
+    result.logprobs[i] = as_they_stand and logits[id]
+                         or logits:log_probability(id)
     if n_top then
-      result.top_logprobs[i] = row.alternatives(logits, n_top, beams)
+      result.top_logprobs[i] = row.alternatives(logits, n_top, as_they_stand)
     end
     before[i] = id
   end

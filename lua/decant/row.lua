@@ -62,7 +62,9 @@ local function criteria(call, item, new_tokens, shown)
   local eos = ids_of(config.eos_token_id)
   if #eos > 0 then add(stop.eos(eos)) end
   if #call.stop_strings > 0 then
-    add(stop.text(call.stop_strings, call.model.tokenizer, item.prompt, shown))
+    add(stop.text(call.stop_strings, call.model.tokenizer,
+                  row.hidden_prompt(call.model, item), shown,
+                  row.shown_prompt(call.model, item)))
   end
   add(stop.length(new_tokens))
   if call.time_is_up then add(call.time_is_up) end
@@ -152,19 +154,18 @@ end
 -- ---- log-probabilities ----
 
 function row.wants_logprobs(config)
-  return config.logprobs or config.top_logprobs ~= nil
+  return config.logprobs or config.top_logprobs
 end
 
 
--- The `n` best of a row and their log-probabilities, as {{id =, logprob =},
--- ...}; as they stand, where they are log-probabilities already.
+-- The `n` best of a row that are possible and their log-probabilities, as
+-- {{id =, logprob =}, ...}; as they stand, where they are such already.
 function row.alternatives(logits, n, as_they_stand)
-  local list = logits:top(n)
-  local first = list[1].id
-  local norm = as_they_stand and 0
-               or logits[first] - logits:log_probability(first)
-  for i, entry in ipairs(list) do
-    list[i] = {id = entry.id, logprob = entry.logit - norm}
+  local list = {}
+  for i, entry in ipairs(logits:top(n)) do
+    if entry.prob == 0 then break end
+    list[i] = {id = entry.id, logprob = as_they_stand and entry.logit
+                                        or logits:log_probability(entry.id)}
   end
   return list
 end
@@ -172,10 +173,13 @@ end
 
 -- What follows the log-probabilities of one row: ids (the emitted tokens),
 -- score (their sum), noted (of how many tokens it is), fresh (how often logits
--- were processed since the last one).
-function row.tally(state)
-  state.ids, state.score, state.noted, state.fresh = {}, 0.0, 0, 0
-  return state
+-- were processed since the last one); and if the config asks, logprobs (each)
+-- and top (the n_top best of each step).
+function row.tally(config)
+  local n_top = config.top_logprobs and math.tointeger(config.top_logprobs)
+  return {ids = {}, score = 0.0, noted = 0, fresh = 0, n_top = n_top,
+          logprobs = row.wants_logprobs(config) and {} or nil,
+          top = n_top and {} or nil}
 end
 
 function row.processed(state, logits)
@@ -220,13 +224,8 @@ end
 -- `number` is the row's place among all rows of the call: it keys the draws.
 function row.new(call, item, number)
   local config, model = call.config, call.model
-  local n_top = math.tointeger(config.top_logprobs)
-  local state = row.tally(setmetatable({
-    n_top = n_top, opened = {},
-    logprobs = row.wants_logprobs(config) and {} or nil,
-    top = n_top and {} or nil,
-    unknowns = unknowns.new(call, item),
-  }, State))
+  local state = setmetatable(row.tally(config), State)
+  state.opened, state.unknowns = {}, unknowns.new(call, item)
   local longest = longest_row(config, item, model.config.context)
   local rng = core.rng(call.seed):row(number)
   local chain = row.processors(call, item, state, rng)

@@ -21,6 +21,11 @@ local ROWS <const> = 16
 local POSITIONS <const> = 16
 
 
+local function fail(message, ...)
+  error("model:score: " .. message:format(...), 0)
+end
+
+
 local function is_list(value)
   return type(value) == "table" and type(value[1]) ~= "number"
 end
@@ -34,19 +39,26 @@ local function ids_of(model, value, name, options)
 end
 
 
+-- What the encoder reads for pair i.
+local function source_of(model, source, i)
+  local ids = ids_of(model, source, "source " .. i)
+  if #ids == 0 then fail("source %d has no tokens", i) end
+  inputs.check_length(ids, model, "source " .. i)
+  return ids
+end
+
+
 -- {fed = ids that the decoder reads, wanted = ids that are scored,
 --  first = the position of `fed` that predicts wanted[1], source = ids}
 local function seq2seq_pair(model, target, source, i)
-  if source == nil then
-    error("model:score: an encoder-decoder model needs a source", 0)
-  end
+  if source == nil then fail "an encoder-decoder model needs a source" end
   local start = model.config.decoder_start
   local ids = ids_of(model, target, "target " .. i, {side = "target"})
   local from = ids[1] == start and 2 or 1
   local wanted = table.move(ids, from, #ids, 1, {})
   local fed = table.move(wanted, 1, #wanted - 1, 2, {start})
   return {fed = fed, wanted = wanted, first = 1,
-          source = ids_of(model, source, "source " .. i)}
+          source = source_of(model, source, i)}
 end
 
 
@@ -105,19 +117,46 @@ local function score_some(model, some)
 end
 
 
+local function check_kind(value, what)
+  if type(value) ~= "string" and type(value) ~= "table" then
+    fail("the %s is a %s; a text, ids or a list of either is wanted", what,
+         type(value))
+  end
+end
+
+
+-- Targets and sources as lists, and whether it was a single one. {} is a list;
+-- beside something single it is that without tokens.
+local function as_lists(target, source)
+  check_kind(target, "target")
+  if source ~= nil then check_kind(source, "source") end
+  local several = is_list(target) and (source == nil or is_list(source))
+  if not several then
+    if is_list(target) and #target > 0 then
+      fail "a list of targets wants a list of sources, one for each"
+    elseif is_list(source) and #source > 0 then
+      fail "a list of sources wants a list of targets, one for each"
+    end
+    return {target}, {source}, true
+  elseif source and #source ~= #target then
+    fail("%d targets, %d sources", #target, #source)
+  end
+  return target, source or {}, false
+end
+
+
 -- The pairs of a call, scored, and whether it was about a single one.
 local function pairs_of(model, target, source)
-  local single = not is_list(target)
-  local targets = single and {target} or target
-  local sources = single and {source} or source or {}
-  if not single and source and #sources ~= #targets then
-    error(("model:score: %d targets, %d sources"):format(#targets, #sources), 0)
-  end
+  local targets, sources, single = as_lists(target, source)
   local make = model.kind == "seq2seq" and seq2seq_pair or causal_pair
-  local list = {}
+  local list, context = {}, model.config.context or math.huge
   for i = 1, #targets do
     list[i] = make(model, targets[i], sources[i], i)
     list[i].each = {}
+    if #list[i].fed > context then
+      fail("target %d needs %d positions; the context of the model holds %d",
+           i, #list[i].fed, context)
+    end
   end
   for from = 1, #list, ROWS do
     local to = math.min(from + ROWS - 1, #list)

@@ -4,9 +4,11 @@
 --
 --   stop.eos(id | ids)          the last token is one of these
 --   stop.length(n)              n tokens are there
---   stop.text(s | list, tokenizer [, before [, shown]])
---                               the text of the last tokens has one of these;
---                               before: ids that stand in front of the row;
+--   stop.text(s | list, tokenizer [, before [, shown [, prompt]]])
+--                               the text of the row has one of these. Ids that
+--                               stand in front of it, and what they say is not
+--                               looked at: before (the text goes on from
+--                               theirs), prompt (begins with theirs);
 --                               shown(ids, from): what is decoded in place of
 --                               ids[from] to the last
 --   stop.time(seconds)          so much time has passed since this call
@@ -15,6 +17,7 @@
 --   stop.any{f, g, ...}         the first reason that one of them gives
 
 local core = require "decant.core"
+local pieces = require "decant.pieces"
 
 local stop = {}
 
@@ -76,28 +79,34 @@ end
 -- A string that ends in the last token begins at most longest - 1 bytes before
 -- it. So many tokens are decoded, and one more (the first of a text may lose
 -- its space, or be the rest of a character): the work does not grow with the
--- row. An earlier match would have stopped the row before.
-function stop.text(strings, tokenizer, before, shown)
+-- row. An earlier match would have stopped the row before. Only where there is
+-- one is the whole text looked at: a window may begin or end inside of a
+-- character, and shows U+FFFD there.
+function stop.text(strings, tokenizer, before, shown, prompt)
   if type(strings) == "string" then strings = {strings} end
   check(type(strings) == "table", "text",
         "a string or a list of strings is wanted", strings)
   check(tokenizer ~= nil, "text", "a tokenizer is wanted", tokenizer)
   local longest, size = longest_of(strings), sizes_of(tokenizer)
-  before = before or {}
+  shown = shown or function(ids, from)
+    return table.move(ids, from, #ids, 1, {})
+  end
+
+  local function is_in(text)
+    return pieces.find_any(text, strings) ~= nil
+  end
+
   return function(row)
     local from, bytes = #row, 0
-    if from == 0 then return false end
     while from > 1 and bytes < longest do
       from = from - 1
       bytes = bytes + size[row[from]]
     end
-    local tail = shown and shown(row, from)
-                 or table.move(row, from, #row, 1, {})
-    local text = tokenizer:decode(tail, from == 1 and {after = before} or nil)
-    for i = 1, #strings do
-      if text:find(strings[i], 1, true) then return "stop" end
+    if from > 1 and not is_in(tokenizer:decode(shown(row, from))) then
+      return false
     end
-    return false
+    return is_in(pieces.behind(tokenizer, shown(row, 1), prompt or {}, before))
+           and "stop"
   end
 end
 

@@ -280,8 +280,8 @@ end
 function toy.tokenizer.stream()
   local held = ""
   return function(id)
-    held = held .. text_of(id)
-    if not utf8.len(held) then return "" end
+    held = held .. (id and text_of(id) or "")
+    if id and not utf8.len(held) then return "" end
     local piece = held
     held = ""
     return piece

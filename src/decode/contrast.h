@@ -13,7 +13,9 @@
    room: scratch, [2 * n]. */
 double dc_divergence (const float *a, const float *b, size_t n, float *room);
 
-/* x = x - base where x is at least max(x) + log(share), else -INFINITY. */
+/* x = x - base where x is at least max(x) + log(share). What lies below is out:
+   it keeps its order, but 1e5 below where it was, so that it is chosen only
+   where processors ban all that is not. */
 void dc_contrast (float *x, const float *base, size_t n, float share);
 
 #endif

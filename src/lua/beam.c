@@ -12,8 +12,8 @@
 **
 **   core.divergence(a, b)      -> number: the Jensen-Shannon divergence of two
 **       Logits that hold log-probabilities, per entry
-**   core.contrast(a, b, share) -> a: a - b where a is at least log(share) below
-**       its maximum, else -inf; both hold log-probabilities
+**   core.contrast(a, b, share) -> a: a - b where a is at most log(1 / share)
+**       below its maximum, else a - 1e5; both hold log-probabilities
 **
 ** Rows count from 1, ids from 0.
 */

@@ -44,6 +44,7 @@ void dc_open_tokenizer (lua_State *L);
 void dc_open_sentencepiece (lua_State *L);
 void dc_open_model (lua_State *L);
 void dc_open_path (lua_State *L);
+void dc_open_line (lua_State *L);
 void dc_open_system (lua_State *L);
 
 /* Pushes nil and the message; returns 2. */

@@ -35,7 +35,7 @@ int luaopen_decant_core (lua_State *L) {
   static void (*const openers[]) (lua_State *) = {
     dc_open_tensor, dc_open_logits, dc_open_processor, dc_open_format,
     dc_open_tokenizer, dc_open_sentencepiece, dc_open_model, dc_open_path,
-    dc_open_system,
+    dc_open_line, dc_open_system,
   };
   luaL_checkversion(L);
   dc_error err;

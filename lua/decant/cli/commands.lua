@@ -9,6 +9,12 @@ local types = require "decant.convert.types"
 
 local DEFAULT_MODEL <const> = "de-en"
 
+-- The bytes that a line of standard input may have. What is to be translated is
+-- cut into sentences first, so any length would do: at some 100 kB the answer
+-- takes a minute.
+local LONGEST <const> = {translate = 1 << 16, generate = 1 << 20,
+                         tokenize = 1 << 20}
+
 
 local function usage(format, ...)
   error({usage = format:format(...)}, 0)
@@ -96,7 +102,7 @@ commands.translate = {
   run = function(values, words)
     local config, batch = config_of(values), batch_of(values)
     local model <close> = load_model(values)
-    filter.run(words, batch, function(texts)
+    filter.run(words, batch, LONGEST.translate, function(texts)
       return check(model:translate(texts, config))
     end)
   end,
@@ -117,7 +123,7 @@ commands.generate = {
       if not values.scores then return line end
       return ("%.6f\t%s\t%s"):format(result.score, result.finish, line)
     end
-    filter.run(words, batch, function(texts)
+    filter.run(words, batch, LONGEST.generate, function(texts)
       local inputs = values.ids and map(texts, parse_ids) or texts
       return map(check(model:generate(inputs, config)), line_of)
     end)
@@ -154,7 +160,9 @@ commands.tokenize = {
     end
     local function decode(text) return tokenizer:decode(parse_ids(text)) end
     local work = values.decode and decode or encode
-    filter.run(words, nil, function(texts) return map(texts, work) end)
+    filter.run(words, nil, LONGEST.tokenize, function(texts)
+      return map(texts, work)
+    end)
     if model then model:close() end
   end,
 }

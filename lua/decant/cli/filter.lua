@@ -3,6 +3,8 @@
 -- in batches: the scheduler computes a batch together, and long files stream
 -- through in constant memory.
 
+local core = require "decant.core"
+
 local filter = {}
 
 
@@ -27,23 +29,30 @@ end
 
 
 -- The next `size` texts at most, and the number of the first; nil at the end.
-local function reader(words, size)
-  local done = 0
+-- What cannot be read fails when the texts before it are done.
+local function reader(words, size, longest)
+  local done, failure = 0, nil
   local function next_word() return words[done + 1] end
   local function next_line()
-    local line, message = io.read "l"
-    if message then error({failed = "standard input: " .. message}, 0) end
-    return line
+    local line, message = core.read_line(io.input(), longest)
+    if message then
+      failure = "standard input: " .. message
+    elseif line == false then
+      failure = ("line %d: it has more than %d bytes, the most that a line " ..
+                 "may have"):format(done + 1, longest)
+    end
+    return line or nil
   end
   local next_text = #words > 0 and next_word or next_line
   return function()
     local texts, first = {}, done + 1
-    while #texts < size do
+    while #texts < size and not failure do
       local text = next_text()
       if text == nil then break end
       texts[#texts + 1], done = text, done + 1
     end
     if #texts > 0 then return texts, first end
+    if failure then error({failed = failure}, 0) end
   end
 end
 
@@ -78,14 +87,16 @@ end
 
 -- work(texts) -> lines, as many, or more if a text has several results.
 -- batch: texts computed together; default 32, and 1 at a terminal, where
--- somebody waits for each answer.
-function filter.run(words, batch, work)
+-- somebody waits for each answer. longest: bytes that a line may have; more are
+-- never held.
+function filter.run(words, batch, longest, work)
   local typed = #words == 0 and filter.terminal(0)
   local counting = #words == 0 and not typed and filter.terminal(2)
                    and not filter.terminal(1)
   local kind = #words > 0 and "text" or "line"
   local done = 0
-  for texts, first in reader(words, batch or (typed and 1 or 32)) do
+  local size = batch or (typed and 1 or 32)
+  for texts, first in reader(words, size, longest) do
     answer(work, texts, first, kind)
     done = first + #texts - 1
     if counting then io.stderr:write("\r", done, " lines") end

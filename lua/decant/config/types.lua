@@ -47,6 +47,9 @@ end)
 local from_0 = number("a number from 0", function(x)
   return x >= 0 and x < math.huge
 end)
+local seconds = number("a number of seconds above 0", function(x)
+  return x > 0
+end)
 local finite = number("a finite number", function(x)
   return math.abs(x) < math.huge
 end)
@@ -150,10 +153,14 @@ local function utility(value)
          'must be "chrf", "bleu" or a function(hypothesis, reference)'
 end
 
+-- What is no UTF-8 is in no text, or would cut a character of one in two.
+local function is_text(value)
+  return type(value) == "string" and value ~= "" and utf8.len(value) ~= nil
+end
+
 local function texts(value)
-  local function is_text(text) return type(text) == "string" and text ~= "" end
   return is_text(value) or is_some(value, is_text),
-         "must be a text or a list of texts, none of them empty"
+         "must be a text (UTF-8) or a list of texts, none of them empty"
 end
 
 local function functions(value)
@@ -197,7 +204,7 @@ return {
   -- length
   max_length = integer(1), max_new_tokens = integer(1),
   min_length = integer(0), min_new_tokens = integer(0),
-  early_stopping = early_stopping, max_time = positive, stop_strings = texts,
+  early_stopping = early_stopping, max_time = seconds, stop_strings = texts,
   stopping_criteria = conditions,
   -- strategy
   do_sample = flag, num_beams = rows_at_once,

@@ -26,9 +26,14 @@ local function check(words, opts)
 end
 
 
--- The beams behind `live` and what brings them further.
-local function choose(running, live, scores, width)
-  local more = banks.advancing(running, live, scores)
+-- Whether the row that this candidate makes holds everything.
+local function is_complete(candidate)
+  return constraints.add(candidate.parent.state, candidate.id).completed
+end
+
+
+-- The beams of the next step: of `live` and what brings beams further.
+local function choose(live, more, width)
   local all = table.move(more, 1, #more, #live + 1, live)
   for _, c in ipairs(all) do
     c.state = constraints.add(c.parent.state, c.id)
@@ -65,17 +70,19 @@ return function(session, prompt, opts)
 
   while true do
     local candidates, scores = beams.expand(running, rows, opts, width)
-    local live, last = found:take(candidates, width, function(c)
-      return c.parent.state.completed
-    end)
-    if #live == 0 and #found == 0 then  -- only the end is allowed
+    local live, last, ended = found:take(candidates, width, is_complete)
+    local more, over = found:take(
+      banks.advancing(running, scores, {live, ended}, opts.stop), math.huge,
+      is_complete)
+    found:judge(candidates, #live + #more)
+    if found.done and #found == 0 then  -- only the end is allowed
       for _, c in ipairs(candidates) do
         found:add(beams.ids_of(c), c.score, c.finish)
       end
       break
     end
-    running = choose(running, live, scores, width)
-    if last or found.done then break end
+    running = choose(live, more, width)
+    if last or over or found.done then break end
     told = beams.emit(running, found, told, opts)
     rows = beams.advance(session, running, nil, rows)
   end

@@ -27,6 +27,7 @@ local function step(group, rows, opts, width, said)
   local candidates = beams.expand(group.running, rows, opts, width,
                                   avoid(said, opts.diversity_penalty or 0.5))
   local live, last = group.found:take(candidates, width)
+  group.found:judge(candidates, #live)
   group.running = beams.become(live)
   return last
 end

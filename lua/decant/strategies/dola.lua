@@ -2,7 +2,8 @@
 -- sampling from what the last layer adds to an early one. Of some early exits
 -- the one that is farthest from the last layer (Jensen-Shannon) is taken, and
 -- its log-probabilities are subtracted; tokens below a tenth of the best
--- one's probability are out.
+-- one's probability are out, unless processors ban all others (then the
+-- reference gives token 0).
 --
 -- dola_layers: "low", "high", or a list of layers, 0 being the embeddings.
 -- Rules: transformers (generate.md, section 3.8); but the layer is chosen for
