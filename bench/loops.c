@@ -9,8 +9,8 @@
 **                                               core for N new tokens
 **
 ** Each run encodes the source, then decodes N tokens; no token ends it. It
-** does what generate does with the same config, the score included. Seconds
-** are processor time: the machine's other work does not count.
+** does what generate does with the same config, score and text included.
+** Seconds are processor time: the machine's other work does not count.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ typedef struct bench {
   dc_logits row;       /* with scratch */
   int32_t ids[WIDTH][MAX_TOKENS + 1];
   double score;
+  size_t n_text;       /* bytes of the result */
 } bench;
 
 
@@ -205,6 +206,22 @@ static void beam_search (bench *b, size_t n, const dc_timeline *source) {
 }
 
 
+/* ---- text ------------------------------------------------------------------- */
+
+/* The text of the best row, where the model has a tokenizer. */
+static void make_text (bench *b, size_t n) {
+  dc_error err;
+  dc_decoder d;
+  if (b->m->tokenizer == NULL) return;
+  dc_tokenizer_decoder(b->m->tokenizer, false, &d);
+  for (size_t i = 0; i <= n; i++)
+    must(dc_decoder_add(&d, b->ids[0][i], &err), &err);
+  must(dc_decoder_end(&d, &err), &err);
+  b->n_text = dc_decoder_take(&d).size;
+  dc_decoder_free(&d);
+}
+
+
 /* ---- commands --------------------------------------------------------------- */
 
 static void run (bench *b, const char *name, size_t n) {
@@ -216,6 +233,7 @@ static void run (bench *b, const char *name, size_t n) {
   if (strcmp(name, "greedy") == 0) one_row(b, n, &source, best);
   else if (strcmp(name, "sample") == 0) one_row(b, n, &source, drawn);
   else beam_search(b, n, &source);
+  make_text(b, n);
   before = allocations - before;
   dc_timeline_clear(&source, &b->m->pool);
   printf("%.9f %zu %.17g\n", seconds() - began, before, b->score);

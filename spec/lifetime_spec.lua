@@ -79,6 +79,8 @@ describe("what a finaliser closes in the middle of a call", function()
     {"rows", load_model, function(o) o.model:rows(2, o.source) end},
     {"forward", load_session,
      function(o) core.forward {{o.rows, eight}} end},
+    {"a step", load_session,
+     function(o) core.step_all(o.rows, {4, 4, 4, 4, 4, 4, 4, 4}) end},
     {"reorder and fork", load_session,
      function(o) o.rows:reorder {1, 2, 3}:fork() end},
     {"keys, get and tensors", function() return {assert(core.gguf(path))} end,

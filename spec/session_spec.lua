@@ -22,6 +22,17 @@ describe("a session", function()
                 {session:length(1), session:length(2), session:length(3)})
   end)
 
+  it("takes an id for a list of one", function()
+    local session = toy.session{rows = 3}
+    local rows = {1, {}, {1, 5}}
+    local answers = session:forward(rows)
+    assert.equal(4, answers[1]:argmax())
+    assert.equal(3, answers[3]:argmax())
+    assert.same({1, {}, {1, 5}}, rows)
+    assert.same({1, 0, 2},
+                {session:length(1), session:length(2), session:length(3)})
+  end)
+
   it("lets rows multiply and vanish", function()
     local session = toy.session()
     session:feed{1, 3}
@@ -67,8 +78,10 @@ describe("a session", function()
                          "id 1 is 1.5")
     assert.error_matches(function() session:forward{{1}} end,
                          "a list of 2 rows")
-    assert.error_matches(function() session:forward{1, 2} end,
-                         "row 1 is a number")
+    assert.error_matches(function() session:forward{1, "2"} end,
+                         "row 2 is a string")
+    assert.error_matches(function() session:forward{1, 6} end,
+                         "row 2, id 1 is 6")
     assert.equal(0, session:length(1))
   end)
 

@@ -265,7 +265,7 @@ function beams.advance(session, running, want, rows)
   local parents, ids = {}, {}
   for i = 1, #running do
     local beam = running[i]
-    parents[i], ids[i] = beam.row, {beam.id}
+    parents[i], ids[i] = beam.row, beam.id
     beam.row = i
   end
   session:reorder(parents)

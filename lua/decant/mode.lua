@@ -189,8 +189,7 @@ function mode.wrong(get, caller)
     return get(name)
   end})
   for _, rule in ipairs(rules) do
-    local field, holds, message = rule[1], rule[2], rule[3]
-    if rawget(caller, field) and holds(config) then return message end
+    if rawget(caller, rule[1]) and rule[2](config) then return rule[3] end
   end
 end
 

@@ -239,12 +239,14 @@ local function add_marks(generation, tokenizer)
 end
 
 
--- `handle`: the core's Model. `engine.forward` computes its steps.
+-- `handle`: the core's Model. `engine`: who computes its steps (scheduler.lua).
 local function new(handle, engine, vocab_only)
   local config, tokenizer = handle:hparams(), handle:tokenizer()
   add_marks(config.generation, tokenizer)
   return setmetatable({
-    core = handle, engine = engine or {forward = core.forward},
+    core = handle,
+    engine = engine or {forward = core.forward, step = core.step,
+                        step_all = core.step_all},
     config = config, kind = config.kind, tokenizer = tokenizer,
     vocab_only = vocab_only or nil,
   }, Model)

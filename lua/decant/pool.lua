@@ -39,13 +39,8 @@ local function opts_of(opts, i)
   local own = opts.new_chain and opts.process == opts.complete
   local process = own and opts.new_chain(rng) or opts.process
   local mine = {num_return_sequences = 1, best_of = false, rng = rng}
-  function mine.process(logits, ids)
-    process(logits, ids)
-    row.processed(state, logits)
-    return logits
-  end
+  mine.process, mine.emit = row.follow(state, process)
   mine.complete = mine.process
-  function mine.emit(id) row.emitted(state, id) end
   return setmetatable(mine, {__index = opts}), state
 end
 

@@ -171,35 +171,39 @@ function row.alternatives(logits, n, as_they_stand)
 end
 
 
--- What follows the log-probabilities of one row: ids (the emitted tokens),
--- score (their sum), noted (of how many tokens it is), fresh (how often logits
--- were processed since the last one); and if the config asks, logprobs (each)
--- and top (the n_top best of each step).
+-- What is known of the log-probabilities of one row: ids (the emitted tokens),
+-- score (their sum), noted (of how many tokens it is); and if the config asks,
+-- logprobs (each) and top (the n_top best of each step).
 function row.tally(config)
   local n_top = config.top_logprobs and math.tointeger(config.top_logprobs)
-  return {ids = {}, score = 0.0, noted = 0, fresh = 0, n_top = n_top,
+  return {ids = {}, score = 0.0, noted = 0, n_top = n_top,
           logprobs = row.wants_logprobs(config) and {} or nil,
           top = n_top and {} or nil}
 end
 
-function row.processed(state, logits)
-  state.logits, state.fresh = logits, state.fresh + 1
-end
 
--- Takes an emitted token, and notes its log-probability in the logits that
--- were processed last; where several were, or none, nobody can tell which ones
--- it is from.
-function row.emitted(state, id)
-  local logits = state.logits
-  local n, fresh = #state.ids + 1, state.fresh == 1
-  state.ids[n] = id
-  state.fresh, state.logits = 0, nil
-  if not fresh or state.noted ~= n - 1 then return end
-  local logprob = logits:log_probability(id)
-  state.noted = n
-  state.score = state.score + logprob
-  if state.logprobs then state.logprobs[n] = logprob end
-  if state.top then state.top[n] = row.alternatives(logits, state.n_top) end
+-- What a row is to go through, so that its tally follows: `process`, and what
+-- takes an emitted token. Its log-probability is that in the logits which were
+-- processed last; where several were, or none, nobody can tell which ones it is
+-- from.
+function row.follow(state, process)
+  local ids, latest, fresh = state.ids, nil, 0
+  local function processed(logits, new)
+    process(logits, new)
+    latest, fresh = logits, fresh + 1
+    return logits
+  end
+  local function emitted(id)
+    local n, logits = #ids + 1, fresh == 1 and latest
+    ids[n] = id
+    latest, fresh = nil, 0
+    if not logits or state.noted ~= n - 1 then return end
+    local logprob = logits:log_probability(id)
+    state.noted, state.score = n, state.score + logprob
+    if state.logprobs then state.logprobs[n] = logprob end
+    if state.top then state.top[n] = row.alternatives(logits, state.n_top) end
+  end
+  return processed, emitted
 end
 
 
@@ -228,7 +232,8 @@ function row.new(call, item, number)
   state.opened, state.unknowns = {}, unknowns.new(call, item)
   local longest = longest_row(config, item, model.config.context)
   local rng = core.rng(call.seed):row(number)
-  local chain = row.processors(call, item, state, rng)
+  local process, emitted = row.follow(
+    state, row.processors(call, item, state, rng))
   -- ids[from or 1] to the last as the text has them
   local function shown(ids, from)
     from = from or 1
@@ -242,21 +247,17 @@ function row.new(call, item, number)
     model = model, tokenizer = model.tokenizer,
     encoder_ids = item.encoder_ids,
     max_length = longest, max_new_tokens = longest - #item.prompt,
-    rng = rng,
+    rng = rng, process = process, complete = process, emit = emitted,
   }
   -- the processors for another run on this input: a state and draws of its own
   function opts.new_chain(own_rng)
     return row.processors(call, item, state, own_rng)
   end
-  function opts.process(logits, ids)
-    chain(logits, ids)
-    row.processed(state, logits)
-    return logits
-  end
-  opts.complete = opts.process
-  function opts.emit(id)
-    row.emitted(state, id)
-    if tell then tell(id) end
+  if tell then
+    function opts.emit(id)
+      emitted(id)
+      tell(id)
+    end
   end
   function opts.stop(ids)
     local reason = state.cancelled and "cancelled" or judge(ids)

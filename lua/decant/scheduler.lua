@@ -19,6 +19,8 @@
 --   pool:close()                      drops all
 --   pool.width                        of the jobs that have not ended
 --   pool.last = true                  nobody joins any more
+--   scheduler.sharing                 how many jobs wait for each other's rows;
+--                                     0: who wants scores need not ask here
 --   scheduler.run(next_job, limit)    runs the functions that next_job() gives
 --                                     (nil: no more), at most `limit` at once,
 --                                     to their ends; raises the first failure
@@ -31,7 +33,7 @@
 local running, isyieldable = coroutine.running, coroutine.isyieldable
 local resume, yield = coroutine.resume, coroutine.yield
 
-local scheduler = {}
+local scheduler = {sharing = 0}
 
 -- The jobs by their coroutines; calls made elsewhere compute at once.
 local scheduled = setmetatable({}, {__mode = "k"})
@@ -85,11 +87,21 @@ end
 
 -- ---- one job ----
 
+-- From here on the job does not wait for others.
+local function part(pool, job)
+  if job.alone then return end
+  job.alone = true
+  pool.sharing = pool.sharing - 1
+  scheduler.sharing = scheduler.sharing - 1
+end
+
+
 -- Ends a job whose coroutine has returned, raised or is suspended.
 local function finish(pool, job, fine, failure)
   if not job.alive then return end
   job.alive, job.engine, job.answers = false, nil, nil
   pool.width, pool.ended = pool.width - job.width, true
+  part(pool, job)
   if not fine then coroutine.close(job.co) end
   job.ended(job, fine, failure)
 end
@@ -243,6 +255,7 @@ function Pool:start(body, width, ended)
   scheduled[job.co] = job
   self.live[#self.live + 1] = job
   self.width = self.width + width
+  self.sharing, scheduler.sharing = self.sharing + 1, scheduler.sharing + 1
   advance(self, job)
   forget_ended(self)
   return job
@@ -256,7 +269,7 @@ function Pool:round()
   while asking[1] do compute(asking, ready) end
   if self.last and #self.live == 1 then
     local host = current_job()
-    self.live[1].alone = not host or host.alone
+    if not host or host.alone then part(self, self.live[1]) end
   end
   for i = 1, #ready do
     local job = ready[i]
@@ -284,11 +297,17 @@ end
 -- live: all jobs; asking: those that wait for scores; ready: those that have
 -- them and did not go on yet (false: did).
 function scheduler.new()
-  return setmetatable({live = {}, asking = {}, ready = {}, width = 0}, Pool)
+  return setmetatable({live = {}, asking = {}, ready = {}, width = 0,
+                       sharing = 0}, Pool)
 end
 
 
 Pool.__close = Pool.close
+
+-- One that a host has left for good: its jobs wait for nobody any more.
+function Pool:__gc()
+  scheduler.sharing = scheduler.sharing - self.sharing
+end
 
 local function raise(_, fine, failure)
   if fine == false then error(failure, 0) end

@@ -2,7 +2,7 @@
 --
 --   session:feed(id | ids)   -> Logits       one timeline: append, then score
 --                                            the next position
---   session:forward(rows)    -> {Logits,...} rows[i]: ids to append to
+--   session:forward(rows)    -> {Logits,...} rows[i]: id or ids to append to
 --                                            timeline i; {} leaves it alone
 --                                            and answers false
 --       Both take a second argument `want` for more than the next scores, and
@@ -30,7 +30,9 @@
 --
 -- What a reader would get wrong: inside a list of inputs `feed` and `forward`
 -- do not compute; they hand their rows to the scheduler (scheduler.lua), which
--- answers when the rows of all inputs went through the model together.
+-- answers when the rows of all inputs went through the model together. Where
+-- nobody else is there, one token more a row, the case of nearly every call, is
+-- a call of the core (step.c), which refuses what is not that.
 
 local scheduler = require "decant.scheduler"
 
@@ -125,6 +127,9 @@ end
 
 function Session:feed(ids, want, into)
   local cache = self.cache or closed "feed"
+  local step = want == nil and scheduler.sharing == 0 and self.step
+  local logits = step and step(cache, ids, into)
+  if logits then return logits end
   if type(ids) ~= "table" then ids = {ids} end
   if #cache ~= 1 then
     fail("session:feed: the session has %d rows; use forward", #cache)
@@ -138,16 +143,31 @@ function Session:feed(ids, want, into)
 end
 
 
+-- The rows as lists, where some are single ids.
+local function lists_of(rows)
+  local lists = {}
+  for i = 1, #rows do
+    local ids = rows[i]
+    lists[i] = math_type(ids) and {ids} or ids
+  end
+  return lists
+end
+
+
 function Session:forward(rows, want, into)
   local cache = self.cache or closed "forward"
+  local step = want == nil and scheduler.sharing == 0 and self.step_all
+  local answer = step and step(cache, rows, into)
+  if answer then return answer end
   if type(rows) ~= "table" or #rows ~= #cache then
     fail("session:forward: a list of %d rows is wanted, one for each " ..
          "timeline; got %s", #cache,
          type(rows) == "table" and #rows or type(rows))
   end
+  rows = lists_of(rows)
   for i = 1, #rows do check_ids(self, "forward", i, rows[i]) end
   if want ~= nil then check_want(self, "forward", want) end
-  local answer = scheduler.forward(self.engine, cache, rows, want, into)
+  answer = scheduler.forward(self.engine, cache, rows, want, into)
   return answer, answer.extras
 end
 
@@ -234,13 +254,15 @@ function Session:__tostring()
 end
 
 
--- `cache`: the core's Rows, or whatever behaves so. `engine.forward` computes.
+-- `cache`: the core's Rows, or whatever behaves so. `engine.forward` computes;
+-- engine.step and engine.step_all, if it has them, what they are for.
 -- `limits`: {vocab =, context =}, both optional. `model` is only held, so that
 -- it lives as long as its sessions.
 function new(cache, engine, limits, model)
   limits = limits or {}
   return setmetatable({
     cache = cache, engine = engine, limits = limits, model = model,
+    step = engine.step, step_all = engine.step_all,
     vocab = limits.vocab or math.huge, context = limits.context or math.huge,
   }, Session)
 end

@@ -137,6 +137,7 @@ end
 
 function stop.any(list)
   check(type(list) == "table", "any", "a list of functions is wanted", list)
+  if #list == 1 then return list[1] end
   return function(row)
     for i = 1, #list do
       local reason = list[i](row)

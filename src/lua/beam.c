@@ -56,15 +56,27 @@ static const float *check_beam (lua_State *L, size_t i, size_t *vocab) {
 }
 
 
-static dc_beams check_beams (lua_State *L) {
+/* Memory for the beams of a search that is not wide. */
+#define FEW 16
+
+typedef struct few_beams {
+  const float *x[FEW];
+  double scores[FEW];
+  dc_candidate found[4 * FEW];
+} few_beams;
+
+
+static dc_beams check_beams (lua_State *L, few_beams *few) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   dc_beams beams = {NULL, NULL, lua_rawlen(L, 1), 0};
   luaL_argcheck(L, beams.rows > 0, 1, "must hold at least one row");
   luaL_argcheck(L, lua_rawlen(L, 2) == beams.rows, 2,
                 "must hold one score for each row");
-  const float **x = dc_push_scratch(L, beams.rows, sizeof *x);
-  double *scores = dc_push_scratch(L, beams.rows, sizeof *scores);
+  const float **x = dc_few_or_scratch(L, few->x, sizeof few->x, beams.rows,
+                                      sizeof *x);
+  double *scores = dc_few_or_scratch(L, few->scores, sizeof few->scores,
+                                     beams.rows, sizeof *scores);
   for (size_t i = 0; i < beams.rows; i++) {
     x[i] = check_beam(L, i, &beams.vocab);
     scores[i] = check_score(L, i);
@@ -101,9 +113,11 @@ static int push_candidates (lua_State *L, const dc_candidate *list, size_t n) {
 
 static int beam_candidates (lua_State *L) {
   dc_error err;
-  dc_beams beams = check_beams(L);
+  few_beams few;
+  dc_beams beams = check_beams(L, &few);
   size_t n = check_count(L, &beams);
-  dc_candidate *list = dc_push_scratch(L, n, sizeof *list);
+  dc_candidate *list = dc_few_or_scratch(L, few.found, sizeof few.found, n,
+                                         sizeof *list);
   if (!dc_beam_top(&beams, list, &n, &err)) return dc_raise(L, &err);
   return push_candidates(L, list, n);
 }
@@ -111,7 +125,8 @@ static int beam_candidates (lua_State *L) {
 
 static int beam_sample (lua_State *L) {
   dc_error err;
-  dc_beams beams = check_beams(L);
+  few_beams few;
+  dc_beams beams = check_beams(L, &few);
   size_t n = check_count(L, &beams);
   dc_rng *rng = dc_check_rng(L, 4);
   dc_candidate *list = dc_push_scratch(L, n, sizeof *list);

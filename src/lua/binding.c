@@ -55,6 +55,12 @@ void *dc_push_scratch (lua_State *L, size_t count, size_t size) {
 }
 
 
+void *dc_few_or_scratch (lua_State *L, void *few, size_t bytes, size_t count,
+                         size_t size) {
+  return count <= bytes / size ? few : dc_push_scratch(L, count, size);
+}
+
+
 static void bad_id (lua_State *L, int arg, size_t position, size_t vocab) {
   const char *shown = luaL_tolstring(L, -1, NULL);
   const char *message =

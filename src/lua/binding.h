@@ -66,6 +66,11 @@ double dc_check_finite (lua_State *L, int arg);
 /* Scratch memory that the collector owns, zeroed; pushes one value. */
 void *dc_push_scratch (lua_State *L, size_t count, size_t size);
 
+/* Room for count elements: `few`, which has `bytes` of them, if that is enough,
+   else pushed scratch. For what is done at every token. Not zeroed. */
+void *dc_few_or_scratch (lua_State *L, void *few, size_t bytes, size_t count,
+                         size_t size);
+
 /* The sequence of token ids at `index` (a table of integers in 0..vocab-1, or
    any integer from 0 if vocab is 0) as int32. Pushes one value that owns the
    memory. Raises, naming argument `arg`, position and rule. */

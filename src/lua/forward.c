@@ -42,8 +42,7 @@ typedef struct pass {
   struct place {
     dc_lua_rows *rows;
     size_t row, request;
-    float *scores;
-    dc_lua_logits *taken;  /* the Logits that is written over, or NULL */
+    dc_lua_logits *scores;
   } *places;            /* [total] */
   int32_t *ids;         /* [total_ids] */
   size_t total_ids, n_ids;
@@ -160,27 +159,6 @@ static void check_unchanged (lua_State *L, bool unchanged) {
 }
 
 
-/* Pushes the Logits that the scores of a row go to. */
-static struct place push_scores (lua_State *L, int into, size_t row,
-                                 size_t vocab) {
-  struct place place = {.row = row};
-  if (lua_istable(L, into))
-    lua_rawgeti(L, into, (lua_Integer)row + 1);
-  else
-    lua_pushvalue(L, into);
-  if (lua_toboolean(L, -1)) {
-    place.taken = dc_take_logits(L, -1, 1, vocab);
-    if (place.taken != NULL) {
-      place.scores = place.taken->x;
-      return place;
-    }
-  }
-  lua_pop(L, 1);
-  place.scores = dc_push_logits(L, vocab);
-  return place;
-}
-
-
 /* One row with its ids, on top of the stack; pushes its Logits, or false if it
    has no ids. Returns its feed, or NULL. */
 static dc_feed *add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
@@ -196,9 +174,9 @@ static dc_feed *add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
   p->n_ids += n;
   struct place *place = &p->places[p->n];
   dc_feed *feed = &p->feeds[p->n++];
-  *place = push_scores(L, into, row, vocab);
-  place->rows = rows;
-  *feed = (dc_feed){.ids = ids, .n = n, .out = &place->scores};
+  *place = (struct place){.rows = rows, .row = row,
+                          .scores = dc_push_scores(L, into, row, 1, vocab)};
+  *feed = (dc_feed){.ids = ids, .n = n, .out = &place->scores->x};
   return feed;
 }
 
@@ -278,8 +256,7 @@ static void run_pass (lua_State *L, pass *p) {
   size_t before = dc_pool_bytes(&p->model->pool);
   find_timelines(L, p);
   if (!dc_decode(p->model, p->feeds, p->n, &err)) dc_raise(L, &err);
-  for (size_t i = 0; i < p->n; i++)
-    if (p->places[i].taken != NULL) p->places[i].taken->held = false;
+  for (size_t i = 0; i < p->n; i++) p->places[i].scores->held = false;
   dc_report_memory(L, dc_pool_bytes(&p->model->pool) - before);
 }
 

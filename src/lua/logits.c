@@ -74,11 +74,23 @@ float *dc_check_logits (lua_State *L, int arg, size_t *n) {
 }
 
 
-dc_lua_logits *dc_take_logits (lua_State *L, int index, int arg, size_t n) {
-  dc_lua_logits *row = luaL_testudata(L, index, DC_LUA_LOGITS);
-  luaL_argcheck(L, row != NULL && row->n == n, arg,
-                "what is to be written over is no Logits of this model");
-  if (row->held) return NULL;
+dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, int arg,
+                               size_t n) {
+  dc_lua_logits *row = NULL;
+  if (lua_istable(L, into))
+    lua_rawgeti(L, into, (lua_Integer)i + 1);
+  else
+    lua_pushvalue(L, into);
+  if (lua_toboolean(L, -1)) {
+    row = luaL_testudata(L, -1, DC_LUA_LOGITS);
+    luaL_argcheck(L, row != NULL && row->n == n, arg,
+                  "what is to be written over is no Logits of this model");
+  }
+  if (row == NULL || row->held) {
+    lua_pop(L, 1);
+    dc_push_logits(L, n);
+    row = lua_touserdata(L, -1);
+  }
   row->held = true;
   return row;
 }
@@ -311,10 +323,12 @@ static int row_hold (lua_State *L) {
 
 /* ---- questions ---- */
 
+/* Needs no scratch, as row_log_probability. */
 static int row_argmax (lua_State *L) {
   size_t id;
   dc_error err;
-  dc_logits row = check_row(L);
+  dc_logits row = {0};
+  row.x = dc_check_logits(L, 1, &row.n);
   if (!dc_logits_argmax(&row, &id, &err)) return dc_raise(L, &err);
   lua_pushinteger(L, (lua_Integer)id);
   return 1;

@@ -21,9 +21,11 @@ typedef struct dc_lua_logits {
 /* Pushes a new Logits of n zeros. */
 float *dc_push_logits (lua_State *L, size_t n);
 
-/* The Logits at `index`, to be written over; held from now on. NULL if it was
-   already. Raises, naming `arg`, if it is no Logits of n entries. */
-dc_lua_logits *dc_take_logits (lua_State *L, int index, int arg, size_t n);
+/* Pushes the Logits of n entries that a pass writes scores to, held until it is
+   through: the one at `into` (of a list: the i-th, from 0), or a new one where
+   that is nil, false or held. Raises, naming `arg`, if it is none of n. */
+dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, int arg,
+                               size_t n);
 
 /* From now on nothing writes over the Logits at `index`. */
 void dc_hold_logits (lua_State *L, int index);

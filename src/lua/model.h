@@ -76,5 +76,6 @@ int dc_rows_save (lua_State *L);      /* rows:save(path) */
 int dc_model_rows (lua_State *L);     /* m:rows(n [, source]) */
 void dc_open_rows (lua_State *L);     /* core.copied_bytes, ... */
 void dc_open_forward (lua_State *L);  /* core.forward */
+void dc_open_step (lua_State *L);     /* core.step, core.step_all */
 
 #endif

@@ -213,9 +213,11 @@ static bool reorder (dc_lua_rows *rows, const int32_t *parents, size_t n) {
 
 
 static int rows_reorder (lua_State *L) {
-  size_t n;
+  int32_t few[16];
   lua_settop(L, 2);
-  int32_t *parents = dc_check_ids(L, 2, 2, 0, &n);
+  size_t n = dc_check_list(L, 2, 2);
+  int32_t *parents = dc_few_or_scratch(L, few, sizeof few, n, sizeof *parents);
+  dc_read_ids(L, 2, 2, 0, parents, n);
   dc_lua_rows *rows = dc_check_rows(L, 1);
   luaL_argcheck(L, n > 0 && n <= MAX_ROWS, 2, "no rows left, or too many");
   for (size_t i = 0; i < n; i++)
@@ -306,4 +308,5 @@ void dc_open_rows (lua_State *L) {
   dc_new_type(L, DC_LUA_ROWS, methods, metamethods);
   luaL_setfuncs(L, functions, 0);
   dc_open_forward(L);
+  dc_open_step(L);
 }

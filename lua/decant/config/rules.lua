@@ -58,8 +58,9 @@ end
 
 -- A token that is to be forced must not be banned.
 local function wrong_forced(get)
-  local banned = {}
-  for _, id in ipairs(get "suppress_tokens" or {}) do banned[id] = true end
+  local suppressed, banned = get "suppress_tokens", {}
+  if not suppressed then return nil end
+  for _, id in ipairs(suppressed) do banned[id] = true end
   for _, name in ipairs{"forced_bos_token_id", "forced_eos_token_id"} do
     local ids = get(name) or {}
     for _, id in ipairs(type(ids) == "table" and ids or {ids}) do

@@ -10,25 +10,25 @@ local function is_integer(value)
             and math.abs(value) < 2^53
 end
 
+-- The rules are texts from the start: nearly every value is right.
 local function integer(min)
-  return function(value)
-    return is_integer(value) and value >= min,
-           "must be an integer from " .. min
-  end
+  local rule = "must be an integer from " .. min
+  return function(value) return is_integer(value) and value >= min, rule end
 end
 
 -- Of what each has its own memory: rows of one input.
 local MOST_ROWS <const> = 65536
 
+local rule_of_rows <const> = "must be an integer from 1 to " .. MOST_ROWS
+
 local function rows_at_once(value)
-  return is_integer(value) and value >= 1 and value <= MOST_ROWS,
-         "must be an integer from 1 to " .. MOST_ROWS
+  return is_integer(value) and value >= 1 and value <= MOST_ROWS, rule_of_rows
 end
 
-local function number(rule, holds)
+local function number(what, holds)
+  local rule = "must be " .. what
   return function(value)
-    return type(value) == "number" and value == value and holds(value),
-           "must be " .. rule
+    return type(value) == "number" and value == value and holds(value), rule
   end
 end
 

@@ -125,13 +125,13 @@ local function check_ids(name, value, vocab)
   end
 end
 
+local holders = {"bad_words_ids", "forced_bos_token_id",
+                 "forced_eos_token_id", "negative_prompt_ids"}
+
 -- What could only be seen at the first step otherwise. (Banning an id that
 -- there is not is no mistake.)
 local function check_vocabulary(config, vocab)
-  for _, name in ipairs {"bad_words_ids", "forced_bos_token_id",
-                         "forced_eos_token_id", "negative_prompt_ids"} do
-    check_ids(name, config[name], vocab)
-  end
+  for _, name in ipairs(holders) do check_ids(name, config[name], vocab) end
   for _, pair in ipairs(config.sequence_bias or {}) do
     check_ids("sequence_bias", pair[1], vocab)
   end
