@@ -42,12 +42,12 @@ describe("a config", function()
     for _, case in ipairs {
       {{max_length = 0}, "max_length is 0, must be an integer from 1"},
       {{max_length = 2.5}, "max_length is 2.5, must be an integer from 1"},
-      {{top_k = "5"}, 'top_k is "5", must be an integer from 0'},
+      {{top_k = "5"}, 'top_k is "5", must be an integer from 0 to 2147483647'},
       {{top_p = 1.5}, "top_p is 1.5, must be a number from 0 to 1"},
       {{temperature = 0},
-       "temperature is 0, must be a number above 0 (at least 1.2e-38)"},
+       "temperature is 0, must be a number above 0 (1.2e-38 to 3.4e38)"},
       {{temperature = -1},
-       "temperature is -1, must be a number above 0 (at least 1.2e-38)"},
+       "temperature is -1, must be a number above 0 (1.2e-38 to 3.4e38)"},
       {{do_sample = 1}, "do_sample is 1, must be true or false"},
       {{early_stopping = "yes"},
        'early_stopping is "yes", must be true, false or "never"'},
@@ -70,17 +70,19 @@ describe("a config", function()
       {{max_time = 0}, "max_time is 0, must be a number of seconds above 0"},
       {{seed = 0.5}, "seed is 0.5, must be an integer"},
       {{guidance_scale = 1 / 0},
-       "guidance_scale is inf, must be a finite number"},
+       "guidance_scale is inf, must be a number from -3.4e38 to 3.4e38"},
       {{negative_prompt_ids = {-1}, guidance_scale = 2},
        "negative_prompt_ids is {-1}, must be a list of token ids or a list of "
-       .. "such lists"},
+       .. "such lists, none of them empty"},
       {{watermarking_config = 5}, "watermarking_config is 5, must be a table"},
       {{watermarking_config = {bias = "2"}}, "watermarking_config is {...}, "
-       .. "its bias is 2, must be a finite number"},
+       .. 'its bias is "2", must be a number from -3.4e38 to 3.4e38'},
       {{force_words_ids = {{1, nil, 2}}}, "force_words_ids is {{1, nil, 2}}, "
-       .. "must be a list of lists of token ids, or of lists of such lists"},
+       .. "must be a list of lists of token ids, or of lists of such lists, "
+       .. "none of them empty"},
       {{force_words_ids = {{}}}, "force_words_ids is {{}}, "
-       .. "must be a list of lists of token ids, or of lists of such lists"},
+       .. "must be a list of lists of token ids, or of lists of such lists, "
+       .. "none of them empty"},
       {{dola_layers = "middle"}, 'dola_layers is "middle", must be "low", '
        .. '"high" or a list of layers from 0'},
       {{assistant_model = "small.gguf"},
@@ -100,6 +102,65 @@ describe("a config", function()
     end
     assert.equal("config: a table of fields expected, got number",
                  message(config, 5))
+  end)
+
+  it("shows of a wrong value what a line holds", function()
+    local endless = setmetatable({}, {__index = function() return 1 end,
+                                      __len = function() return 1 << 60 end,
+                                      __pairs = function() error "no" end})
+    local itself, deep = {}, {}
+    itself[1] = itself
+    for _ = 1, 100 do deep = {deep} end
+    for _, case in ipairs {
+      {("x"):rep(1000), ('top_k is "%s..."'):format(("x"):rep(60))},
+      {"a\nb", 'top_k is "a\\nb"'}, {itself, "top_k is {{{{...}}}}"},
+      {deep, "top_k is {{{{...}}}}"}, {endless, "top_k is {}"},
+      {{a = 1}, "top_k is {...}"}, {print, "top_k is function"},
+    } do
+      assert.equal("config: " .. case[2]
+                   .. ", must be an integer from 0 to 2147483647",
+                   message(config, {top_k = case[1]}))
+    end
+    for _, name in ipairs(config.fields) do  -- none asks a metatable
+      for _, value in ipairs {endless, itself, deep} do
+        if name ~= "processors" or value ~= endless then  -- may be empty
+          assert.matches("^config: " .. name .. " is ",
+                         message(config, {[name] = value}))
+        end
+      end
+    end
+  end)
+
+  it("knows what a float32 and a count of 32 bits hold", function()
+    for name, values in pairs {
+      temperature = {1e-300, 3.5e38, 1 / 0}, repetition_penalty = {1e300},
+      guidance_scale = {-1e300, 3.5e38}, diversity_penalty = {1e39},
+      typical_p = {1e-300, 1 - 2^-53}, epsilon_cutoff = {1e-300, 1 - 2^-53},
+      eta_cutoff = {1e-40}, top_h = {1e-40},
+      top_k = {1e10, math.maxinteger}, threads = {65},
+      no_repeat_ngram_size = {math.maxinteger}, min_length = {2^31},
+      exponential_decay_length_penalty = {{2^31, 2}, {1, 1e39}},
+      sequence_bias = {{{{1}, 1e300}}, {{{1}, 1, 2}}},
+    } do
+      for _, value in ipairs(values) do
+        assert.matches("^config: " .. name .. " is .*, must be ",
+                       message(config, {[name] = value}))
+      end
+    end
+    assert.is_table(config {sequence_bias = {{{1}, -1 / 0}},
+                            max_new_tokens = math.maxinteger})
+  end)
+
+  it("takes 2.0 for 2, in lists too", function()
+    local c = config.merge {seed = 7.0, decoder_start_token_id = -0.0,
+                            decoder_input_ids = {{3.0}, {4}},
+                            eos_token_id = {2.0, 3}, temperature = 0.5,
+                            do_sample = true}
+    for _, id in ipairs {c.seed, c.decoder_start_token_id,
+                         c.decoder_input_ids[1][1], c.eos_token_id[1]} do
+      assert.equal("integer", math.type(id))
+    end
+    assert.equal(0.5, c.temperature)
   end)
 
   it("takes every field", function()
@@ -164,22 +225,38 @@ describe("a config", function()
        "force_words_ids and do_sample exclude each other"},
       {{num_beams = 4, num_beam_groups = 2, diversity_penalty = 1,
         force_words_ids = {{1}}},
-       "force_words_ids and num_beam_groups exclude each other"},
+       "force_words_ids and num_beam_groups above 1 exclude each other"},
       {{num_beams = 4, penalty_alpha = 0.5, top_k = 4}, "penalty_alpha "
-       .. "(contrastive search) excludes num_beams above 1, do_sample, "
-       .. "dola_layers and speculative decoding"},
+       .. "(contrastive search) and num_beams above 1 exclude each other"},
+      {{num_beams = 1, penalty_alpha = 0.5, top_k = 4,
+        prompt_lookup_num_tokens = 3}, "penalty_alpha (contrastive search) "
+       .. "and prompt_lookup_num_tokens exclude each other"},
+      {{num_beams = 1, dola_layers = "low", prompt_lookup_num_tokens = 3},
+       "dola_layers and prompt_lookup_num_tokens exclude each other"},
       {{num_beams = 1, penalty_alpha = 0.5}, "penalty_alpha (contrastive "
        .. "search) needs top_k above 1, the number of candidates"},
       {{num_beams = 4, prompt_lookup_num_tokens = 3},
-       "prompt_lookup_num_tokens excludes num_beams above 1"},
-      {{num_beams = 1, coverage_penalty = 0.2}, "coverage_penalty belongs to "
-       .. "plain beam search: num_beams above 1, no num_beam_groups, no "
-       .. "force_words_ids"},
+       "prompt_lookup_num_tokens and num_beams above 1 exclude each other"},
+      {{num_beams = 1, coverage_penalty = 0.2},
+       "coverage_penalty needs num_beams above 1"},
+      {{num_beams = 4, coverage_penalty = 0.2, force_words_ids = {{1}}},
+       "coverage_penalty (of plain beam search) and force_words_ids exclude "
+       .. "each other"},
       {{num_beams = 1, best_of = 4},
        "best_of takes several draws: do_sample must be true"},
       {{num_beams = 1, best_of = 2, do_sample = true,
         num_return_sequences = 3},
        "num_return_sequences must be at most best_of"},
+      {{num_beams = 1, do_sample = true, best_of = 2,
+        inner_strategy = "best_of_n"}, "inner_strategy must not choose among "
+       .. "results itself, as best_of_n and minimum_bayes_risk do"},
+      {{num_beams = 1, penalty_alpha = 0.5, top_k = 65537},
+       "contrastive search has a row for each of its top_k candidates: top_k "
+       .. "must be at most 65536"},
+      {{strategy = "beam", assistant_model = {generate = print, config = {}}},
+       'assistant_model and strategy "beam" exclude each other'},
+      {{num_beams = 1, return_alternatives = true, dola_layers = "low"},
+       "return_alternatives and dola_layers exclude each other"},
       {{num_beams = 1, do_sample = true, best_of = 2, strategy = "sample"},
        "best_of goes around inner_strategy, not around strategy"},
     } do
@@ -203,7 +280,8 @@ describe("a config", function()
       {{early_stopping = "never", do_sample = true}, "early_stopping is "
        .. "never, but has no effect without a beam search (num_beams above 1)"},
       {{diversity_penalty = 1, num_beams = 2}, "diversity_penalty is 1, but "
-       .. "has no effect without num_beam_groups above 1"},
+       .. 'has no effect without the strategy "diverse_beam" (num_beam_groups '
+       .. "above 1)"},
       {{do_sample = true, reward = print},
        "reward has no effect without best_of"},
       {{num_assistant_tokens = 4}, "num_assistant_tokens is 4, but has no "
@@ -217,8 +295,8 @@ describe("a config", function()
       {{strategy = "beam", force_words_ids = {{1}}}, "force_words_ids has no "
        .. 'effect without the strategy "constrained_beam"'},
       {{strategy = "beam", num_beam_groups = 2, diversity_penalty = 1},
-       "diversity_penalty is 1, but has no effect without num_beam_groups "
-       .. "above 1"},
+       'diversity_penalty is 1, but has no effect without the strategy '
+       .. '"diverse_beam" (num_beam_groups above 1)'},
       {{strategy = "greedy", prompt_lookup_num_tokens = 3},
        "prompt_lookup_num_tokens is 3, but has no effect without the strategy "
        .. '"speculative"'},
@@ -229,8 +307,8 @@ describe("a config", function()
        "temperature is 0.5, but has no effect without do_sample = true"},
       {{best_of = 4, do_sample = true, early_stopping = false,
         diversity_penalty = 1},
-       "diversity_penalty is 1, but has no effect without num_beam_groups "
-       .. "above 1"},
+       'diversity_penalty is 1, but has no effect without the strategy '
+       .. '"diverse_beam" (num_beam_groups above 1)'},
     } do
       assert.equal("config: " .. case[2], message(config.merge, case[1]))
     end
@@ -410,7 +488,7 @@ describe("merging", function()
 
   it("blames the model's file for what is wrong in it", function()
     assert.equal("config: the model's generation defaults: temperature is 0, "
-                 .. "must be a number above 0 (at least 1.2e-38)",
+                 .. "must be a number above 0 (1.2e-38 to 3.4e38)",
                  message(config.merge, {}, {temperature = 0}))
     assert.equal(2, config.merge({temperature = 2, do_sample = true},
                                  {temperature = 0}).temperature)

@@ -199,7 +199,7 @@ describe("strategies and processors of the caller", function()
 
   it("raise when the name is unknown", function()
     assert.error_matches(function() generate{strategy = "beams"} end,
-      "strategy 'beams' is not known; known: alternatives, beam, best_of_n")
+      'strategy "beams" is not known; known: alternatives, beam, best_of_n')
   end)
 
   it("name what a strategy returned instead of ids", function()

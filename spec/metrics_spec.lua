@@ -21,6 +21,13 @@ describe("metrics", function()
     end)
   end
 
+  it("ask for two texts", function()
+    for name, metric in pairs(metrics) do
+      assert.has_error(function() metric("a", {1}) end, "metrics." .. name
+                       .. ": two texts expected, got a string and a table")
+    end
+  end)
+
   it("give 0 where a text is empty", function()
     for _, pair in ipairs{{"", "a"}, {"a", ""}, {"", ""}} do
       assert.equal(0, metrics.chrf(pair[1], pair[2]))

@@ -160,7 +160,7 @@ describe("the core model refuses", function()
     refuses("id 90 at position 2", model.encode, model, {{1, 90}})
     refuses("id -1 at position 1", model.encode, model, {{-1}})
     refuses("id 1.5 at position 1", model.encode, model, {{1.5}})
-    refuses("id x at position 1", core.forward,
+    refuses('id "x" at position 1', core.forward,
             {{model:rows(1, source), {{"x"}}}})
   end)
 

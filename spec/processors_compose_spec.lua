@@ -314,7 +314,8 @@ describe("guidance", function()
     refused("guidance", {guidance_scale = 2},
             "guidance: unconditional is missing")
     refused("guidance", {guidance_scale = inf, unconditional = u},
-            "guidance: guidance_scale is inf, must be a finite number")
+            "guidance: guidance_scale is inf, must be a number from "
+            .. "-3.4e38 to 3.4e38")
     refused("guidance", {guidance_scale = 2, unconditional = 5},
             "guidance: unconditional is a number, must be Logits, a list of "
             .. "numbers, a session or a function")
@@ -330,7 +331,8 @@ describe("guidance", function()
             "guidance_batched: guidance_scale is 1, must be above 1")
     refused("guidance_dia", {guidance_scale = 2, unconditional = u,
                              guidance_top_k = 0},
-            "guidance_dia: guidance_top_k is 0, must be an integer from 1")
+            "guidance_dia: guidance_top_k is 0, must be an integer from 1 to "
+            .. "2147483647")
     assert.has_error(function()
       processors.guidance {guidance_scale = 2, unconditional = u}(
         row(1, 2, 3), {})

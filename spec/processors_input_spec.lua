@@ -7,6 +7,7 @@ local processors = require "decant.processors"
 local inf, nan = math.huge, 0 / 0
 
 local good = require "spec.support.processor_arguments"
+local show = require "decant.show"
 
 -- The arguments of `name` with one changed; `none` takes it away.
 local none = {}
@@ -97,7 +98,7 @@ describe("a factory", function()
 
   it("knows the range of its numbers", function()
     for _, case in ipairs {
-      {"temperature", "temperature", {0, -1, 1e-39}},
+      {"temperature", "temperature", {0, -1, 1e-39, 1e39}},
       {"dynamic_temperature", "range", {-0.1}},
       {"dynamic_temperature", "exponent", {-1}},
       {"top_k", "top_k", {0}}, {"top_k", "min_tokens_to_keep", {0}},
@@ -124,12 +125,15 @@ describe("a factory", function()
       {"watermark", "context_width", {0}}, {"watermark", "vocab_size", {0}},
       {"watermark", "hashing_key", {2^32}},
       {"watermark", "seeding_scheme", {"righthash", 5}},
-      {"synthid", "ngram_len", {0}}, {"synthid", "context_history_size", {0}},
+      {"watermark", "vocab_size", {2^24 + 1}},
+      {"frequency_penalty", "penalty", {1e39}},
+      {"synthid", "ngram_len", {0, 1025}},
+      {"synthid", "context_history_size", {0}},
       {"synthid", "sampling_table_size", {0, 2^24 + 1}},
       {"synthid", "skip_first_ngram_calls", {1}},
     } do
       for _, value in ipairs(case[3]) do
-        assert.matches(case[2] .. " is " .. tostring(value) .. ", must be ",
+        assert.matches(case[2] .. " is " .. show(value) .. ", must be ",
                        message(case[1], changed(case[1], case[2], value)), 1,
                        true)
       end
@@ -158,11 +162,13 @@ describe("a factory", function()
       end
     end
     for _, bad in ipairs {{1}, {{{1}}}, {{{1}, "2"}}, {{{}, 2}},
-                          {{{1}, nan}}, {{{1}, inf}}, {{{-1}, 2}}} do
+                          {{{1}, nan}}, {{{1}, inf}}, {{{1}, 1e39}},
+                          {{{-1}, 2}}} do
       assert.matches("sequence_bias",
                      message("sequence_bias", {sequence_bias = bad}), 1, true)
     end
-    for _, bad in ipairs {{[-1] = 2}, {[1.5] = 2}, {[1] = nan}, {[1] = "2"}} do
+    for _, bad in ipairs {{[-1] = 2}, {[1.5] = 2}, {[1] = nan}, {[1] = "2"},
+                          {[1] = 1e39}} do
       assert.matches("bias", message("bias", {bias = bad}), 1, true)
     end
   end)
@@ -268,6 +274,110 @@ describe("a processor that is C", function()
       function() p(row, {}, 0, 5) end,
     } do
       assert.has_error(call)
+    end
+  end)
+end)
+
+describe("a processor that is Lua", function()
+  local row = {1, 2, 3, 4}
+
+  -- What each says of an argument, or of what a function gave it.
+  it("is refused with its name, what and why", function()
+    local u = core.logits(row)
+    for _, case in ipairs {
+      {"dry", {multiplier = -1},
+       "dry: multiplier is -1, must be from 0 to 3.4e38"},
+      {"dry", {multiplier = 1, sequence_breakers = {"a"}, tokenizer = true},
+       "dry: sequence_breakers that are texts need a tokenizer"},
+      {"guidance", {guidance_scale = 2, unconditional = {}},
+       "guidance: unconditional: must hold at least one number"},
+      {"guidance", {guidance_scale = 2, unconditional = core.rng(1)},
+       "guidance: unconditional: Logits expected, got userdata"},
+      {"guidance", {guidance_scale = 1e300, unconditional = u},
+       "guidance: guidance_scale is 1e+300, must be a number from -3.4e38 to "
+       .. "3.4e38"},
+      {"guidance_dia", {guidance_scale = 2, unconditional = u,
+                        guidance_top_k = 2^31},
+       "guidance_dia: guidance_top_k is 2147483648.0, must be an integer from "
+       .. "1 to 2147483647"},
+      {"prefix_allowed", setmetatable({}, {__call = 5}),
+       "prefix_allowed: prefix_allowed_tokens_fn is a nil, must be a "
+       .. "function(ids, batch_index)"},
+      {"chain", {5},
+       "chain: processor 1 is a number, must be a function(logits, ids)"},
+      {"watermark_detector", {vocab_size = 9, bias = 1e39},
+       "watermark_detector: bias is 1e+39, must be a number from -3.4e38 to "
+       .. "3.4e38"},
+      {"watermark_detector", {vocab_size = 9, bos_token_id = "x"},
+       'watermark_detector: bos_token_id is "x", must be a token id (from 0)'},
+      {"from_config", 5, "from_config: a config expected, got a number"},
+    } do
+      assert.has_error(function() processors[case[1]](case[2]) end, case[3])
+    end
+    assert.has_error(function()
+      processors.from_config({}, {vocab = "x"})
+    end, 'from_config: vocab is "x", must be an integer')
+    for weights, said in pairs {
+      [{5}] = "coverage: row 1 is a number, must be a list of weights",
+      [{{1, "x"}}] = 'coverage: row 1, weight 2 is "x", must be a number',
+    } do
+      assert.has_error(function() processors.coverage(weights, 1) end, said)
+    end
+  end)
+
+  it("says what a function of the caller gave it", function()
+    local function fails(p, said)
+      assert.has_error(function() p(core.logits(row), {1}, 1) end, said)
+    end
+    local function gives(value) return function() return value end end
+    fails(processors.prefix_allowed(gives {9}),
+          "prefix_allowed: what the function returned: id 9 at position 1 is "
+          .. "no integer from 0 to 3 (the vocabulary)")
+    fails(processors.guidance {guidance_scale = 2, unconditional = gives(5)},
+          "guidance: what unconditional gave: Logits expected, got number")
+    fails(processors.guidance {guidance_scale = 2,
+                               unconditional = core.logits {1}},
+          "guidance: has 1 logits, must have 4")
+    fails(processors.guidance {guidance_scale = 3e38,
+                               unconditional = core.logits {0, 9, 0, 0}},
+          "guidance: the score of id 0 becomes inf with a guidance_scale of "
+          .. "3e+38")
+  end)
+
+  it("asks for Logits and ids when it is called alone", function()
+    local top = processors.top_k(2)
+    for name, p in pairs {
+      prefix_allowed = processors.prefix_allowed(print),
+      when = processors.when(print, top),
+      guidance = processors.guidance {guidance_scale = 2,
+                                      unconditional = core.logits(row)},
+    } do
+      assert.has_error(function() p(5, {}) end,
+                       name .. ": Logits expected, got number")
+      assert.has_error(function() p(core.logits(row), 5) end,
+                       name .. ": a list of the row's ids expected, got number")
+    end
+    for _, p in ipairs {top, processors.chain {top}} do
+      assert.error_matches(function() p(5) end, "bad argument #1 to 'p'")
+      assert.error_matches(function() p(core.logits(row), 5) end,
+                           "bad argument #2 to 'p'")
+    end
+    assert.error_matches(function() top(core.logits(row), {}, -1) end,
+                         "bad argument #3 to 'top'")
+    assert.error_matches(function() top(core.logits(row), {}, 0, 5) end,
+                         "bad argument #4 to 'top'")
+  end)
+end)
+
+describe("a beam step", function()
+  it("names the row and the id of an infinite score", function()
+    local rows = {core.logits {0, 1}, core.logits {0, inf}}
+    for _, step in ipairs {core.beam_candidates, core.beam_sample} do
+      assert.error_matches(function() step(rows, {0, 0}, 2, core.rng(1)) end,
+                           "row 2: the logit of id 1 is inf, and a search "
+                           .. "adds scores up: they must be finite")
+      assert.error_matches(function() step(rows, {inf, 0}, 2, core.rng(1)) end,
+                           "the score of row 1 is inf")
     end
   end)
 end)

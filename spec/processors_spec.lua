@@ -368,9 +368,10 @@ describe("a processor", function()
     end
     local p = processors
     assert.equal("top_p is 1.5, must be from 0 to 1", message(p.top_p, 1.5))
-    assert.equal("top_p is 0.5, must be from 0 to 1", message(p.top_p, "0.5"))
-    assert.equal("top_k is 0, must be an integer from 1", message(p.top_k, 0))
-    assert.equal("top_k is 2.5, must be an integer from 1",
+    assert.equal('top_p is "0.5", must be from 0 to 1', message(p.top_p, "0.5"))
+    assert.equal("top_k is 0, must be an integer from 1 to 2147483647",
+                 message(p.top_k, 0))
+    assert.equal("top_k is 2.5, must be an integer from 1 to 2147483647",
                  message(p.top_k, 2.5))
     assert.equal("top_k is missing", message(p.top_k))
     assert.equal("top_p is missing", message(p.top_p, {}))
@@ -383,8 +384,9 @@ describe("a processor", function()
     assert.equal("bad_words_ids[2] is empty", message(p.bad_words, {{1}, {}}))
     assert.equal("bad_words_ids[1] is a number, must be a list",
                  message(p.bad_words, {1}))
-    assert.equal("sequence_bias[1]: the bias is inf, must be a number below "
-                 .. "infinity", message(p.sequence_bias, {{{1}, inf}}))
+    assert.equal("sequence_bias[1]: the bias is inf, must be a number from "
+                 .. "-3.4e38 to 3.4e38, or -inf",
+                 message(p.sequence_bias, {{{1}, inf}}))
     assert.equal("renormalize takes no argument", message(p.renormalize, 1))
   end)
 

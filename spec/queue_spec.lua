@@ -197,7 +197,7 @@ describe("a queue", function()
                          "takes one input, not a list")
     assert.error_matches(function() queue:push({77}) end, "id 1 is 77")
     assert.error_matches(function() queue:push({1}, {strategy = "x"}) end,
-                         "strategy 'x' is not known")
+                         'strategy "x" is not known')
     assert.equal(1, queue:push({1}, config()))
     assert.error_matches(function() model:queue{row = 1} end,
                          "unknown option 'row', did you mean 'rows'")

@@ -270,8 +270,26 @@ describe("a choice among several", function()
     end}
     assert.equal(6, n)
     assert.equal(-1, found[1].score)
+    for returned, said in pairs {
+      [{-1}] = "what the inner_strategy returned: id 1 is %-1",
+      [{{ids = {9.5}}}] = "what the inner_strategy returned: id 1 is 9.5",
+      [{{}}] = "the inner_strategy returned a hypothesis without ids",
+    } do
+      assert.error_matches(function()
+        sampled{inner_strategy = function(session, prompt)
+          session:feed(prompt)
+          return returned, "eos", 0
+        end}
+      end, said)
+    end
+    assert.error_matches(function()
+      sampled{reward = function() return "much" end}
+    end, 'reward returned "much"; it returns a number')
+    assert.error_matches(function()
+      sampled{utility = function() return 0 / 0 end}
+    end, "utility returned")
     assert.error_matches(function() sampled{inner_strategy = "beams"} end,
-                         "inner_strategy 'beams' is not known")
+                         "inner_strategy \"beams\" is not known")
   end)
 
   it("lets a processor of the caller yield to the host", function()

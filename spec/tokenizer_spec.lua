@@ -152,7 +152,7 @@ describe("a tokenizer", function()
     raises("is -1, must be from 0 to 11", small.piece, small, -1)
     raises("id 12 at position 2 is no integer from 0 to 11", small.decode,
            small, {4, 12})
-    raises("id x at position 1", small.decode, small, {"x"})
+    raises('id "x" at position 1', small.decode, small, {"x"})
     raises("is 99, must be from 0 to 11", small:stream(), 99)
   end)
 
@@ -185,8 +185,8 @@ describe("a tokenizer", function()
       list[i] = {stretch}
     end
     assert.equal("Tom ist da \u{2603}.", spm:decode(list))
-    raises("id table: ", small.decode, small, {4, {}})
-    raises("id table: ", small.decode, small, {4, {5}})
+    raises("id table at", small.decode, small, {4, {}})
+    raises("id table at", small.decode, small, {4, {5}})
     raises("number expected, got table", small:stream(), {})
   end)
 

@@ -107,7 +107,7 @@ describe("watermark_detector", function()
             "watermark_detector: unknown argument 'ratio'")
     refused(5, "watermark_detector: a table of arguments expected, got number")
     refused({vocab_size = 9, z_threshold = "3"},
-            "watermark_detector: z_threshold is a string, must be a number")
+            'watermark_detector: z_threshold is "3", must be a number')
     local detect = processors.watermark_detector {vocab_size = 9}
     assert.has_error(function() detect {1} end,
       "watermark_detector: 1 ids are too few, this watermark is seen in 2 or "

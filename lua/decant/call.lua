@@ -21,6 +21,7 @@ local review = require "decant.review"
 local results_module = require "decant.results"
 local row = require "decant.row"
 local session = require "decant.session"
+local show = require "decant.show"
 local stop = require "decant.stop"
 local strategies = require "decant.strategies"
 
@@ -179,7 +180,7 @@ end
 -- ---- the call ----
 
 local function seed_of(config)
-  if config.seed then return math.tointeger(config.seed) end
+  if config.seed then return config.seed end
   return config.do_sample and math.random(0) or 0
 end
 
@@ -218,7 +219,8 @@ local function strategy_of(config)
   if strategy then return strategy, name end
   local known = {}
   for each in pairs(strategies) do known[#known + 1] = each end
-  error(("strategy '%s' is not known; known: %s"):format(name,
+  table.sort(known)
+  error(("strategy %s is not known; known: %s"):format(show(name),
         table.concat(known, ", ")), 0)
 end
 
@@ -264,6 +266,7 @@ end
 local function wrong_session(model, config, tasks)
   local given = config.session
   if not given then return nil end
+  if not given.cache then return "session is closed" end
   if model.kind ~= "causal" or given.model ~= model then
     return "session must be one of this model, and the model causal"
   elseif #tasks ~= 1 or #given ~= 1 then

@@ -19,6 +19,7 @@
 local mode = require "decant.mode"
 local nearest = require "decant.nearest"
 local rules = require "decant.config.rules"
+local show = require "decant.show"
 local types = require "decant.config.types"
 
 local defaults = {
@@ -58,19 +59,6 @@ end
 local fields = {}
 for name in pairs(types) do fields[#fields + 1] = name end
 table.sort(fields)
-
--- ---- messages ----
-
-local function show(value)
-  if type(value) == "string" then return ("%q"):format(value) end
-  if type(value) ~= "table" then return tostring(value) end
-  local shown = {}
-  for i = 1, math.min(#value, 8) do shown[i] = show(value[i]) end
-  if #value > 8 or next(value) and #value == 0 then
-    shown[#shown + 1] = "..."
-  end
-  return "{" .. table.concat(shown, ", ") .. "}"
-end
 
 -- ---- checks: nil, or what is wrong ----
 
@@ -158,6 +146,20 @@ end
 -- of force.
 local rivals = {max_new_tokens = "max_length", min_new_tokens = "min_length"}
 
+-- Whole numbers as integers, also in lists (which are copied): a config takes
+-- 2.0 for 2, and nobody behind it shall meet the 2.0 again.
+local function whole(value)
+  if math.type(value) == "float" then
+    return math.tointeger(value) or value
+  elseif type(value) ~= "table" or getmetatable(value) ~= nil
+         or rawlen(value) == 0 then
+    return value
+  end
+  local copy = {}
+  for i = 1, #value do copy[i] = whole(value[i]) end
+  return copy
+end
+
 -- Copies what the model's file sets and the caller does not; unknown fields
 -- of the file are not ours to judge.
 local function take_model(object, caller, model)
@@ -168,7 +170,7 @@ local function take_model(object, caller, model)
       if name == "bad_words_ids" then value = unflatten(value) end
       local wrong = wrong_field(name, value)
       if wrong then return "the model's generation defaults: " .. wrong end
-      rawset(object, name, value)
+      rawset(object, name, whole(value))
     end
   end
 end
@@ -177,7 +179,7 @@ end
 local function take_caller(object, caller)
   for name, value in next, caller do
     if value == false and not keeps_false(name) then value = nil end
-    rawset(object, name, value)
+    rawset(object, name, whole(value))
   end
 end
 
@@ -243,7 +245,7 @@ local function new(_, given)
   local wrong = wrong_table(given)
   if wrong then error("config: " .. wrong, 2) end
   local object = with_implied(given)
-  wrong = object.num_beams and rules.wrong_pair(getter(object), object)
+  wrong = object.num_beams and rules.wrong_pair(getter(object), given)
   if wrong then error("config: " .. wrong, 2) end
   return setmetatable(object, GenerationConfig)
 end

@@ -55,7 +55,7 @@ local function wrong_id(id, env)
     return ("must be from 0 to %d"):format(env.vocab - 1)
   end
   for _, eos in ipairs(env.eos or {}) do
-    if id == eos then return "which ends the row" end
+    if id == eos then return "which ends the row (eos_token_id)" end
   end
   for _, other in ipairs(env.suppressed or {}) do
     if id == other then return "which suppress_tokens bans" end

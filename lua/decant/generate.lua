@@ -26,9 +26,8 @@ end
 return function(model, input, given, level)
   local call = call_module.new(model, input, given, {level = level or 2})
   local config = call.config
-  local rows = math.tointeger(config.batch_size or ROWS)
-  local run <close> = queue.new(model, rows, math.tointeger(config.threads),
-                                "model:generate", true)
+  local run <close> = queue.new(model, config.batch_size or ROWS,
+                                config.threads, "model:generate", true)
   run:add(call, by_length(call.tasks))
   while run:step() do end
   return select(2, run:take())

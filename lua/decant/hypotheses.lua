@@ -37,7 +37,7 @@ end
 local function finished_ids(candidate, eos)
   local ids = beams.ids_of(candidate)
   if candidate.finish == "eos" and type(eos) == "table" then
-    ids[#ids] = math.tointeger(eos[1])
+    ids[#ids] = eos[1]
   end
   return ids
 end

@@ -9,6 +9,8 @@
 -- item.empty: nothing to do. The encoder runs later, on many items at once
 -- (inputs.encode), so that a long list does not hold all its sources.
 
+local show = require "decant.show"
+
 local inputs = {}
 
 
@@ -34,7 +36,7 @@ function inputs.check_ids(ids, vocab, name)
     local id = ids[i]
     if math.type(id) ~= "integer" or id < 0 or id >= vocab then
       fail("%s: id %d is %s; a token id is an integer from 0 to %d", name, i,
-           tostring(id), vocab - 1)
+           show(id), vocab - 1)
     end
   end
   return ids

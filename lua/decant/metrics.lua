@@ -42,7 +42,16 @@ local function characters(text)
 end
 
 
+local function check_texts(name, hypothesis, reference)
+  if type(hypothesis) ~= "string" or type(reference) ~= "string" then
+    error(("metrics.%s: two texts expected, got a %s and a %s"):format(
+          name, type(hypothesis), type(reference)), 3)
+  end
+end
+
+
 function metrics.chrf(hypothesis, reference)
+  check_texts("chrf", hypothesis, reference)
   local ours, theirs = characters(hypothesis), characters(reference)
   local precision, recall, orders = 0, 0, 0
   for n = 1, 6 do
@@ -67,6 +76,7 @@ end
 
 
 function metrics.bleu(hypothesis, reference)
+  check_texts("bleu", hypothesis, reference)
   local ours, theirs = words(hypothesis), words(reference)
   local sum, orders, without = 0, 0, 0
   for n = 1, math.min(4, #ours) do

@@ -117,68 +117,98 @@ end
 
 local function beams(config) return config.num_beams > 1 end
 
-local function groups(config) return config.num_beam_groups > 1 end
+-- When a field is on that can exclude another, and what it is called then, if
+-- not by its name: {whether it holds, name}.
+local on = {
+  num_beams = {beams, "num_beams above 1"},
+  num_beam_groups = {function(c) return c.num_beam_groups > 1 end,
+                     "num_beam_groups above 1"},
+  force_words_ids = {has_words},
+  penalty_alpha = {function(c) return (c.penalty_alpha or 0) > 0 end,
+                   "penalty_alpha (contrastive search)"},
+  coverage_penalty = {function(c) return (c.coverage_penalty or 0) > 0 end,
+                      "coverage_penalty (of plain beam search)"},
+}
 
--- What a field that the caller sets cannot be together with, wherever the
--- other comes from: {field, whether it holds, message}. What only the model's
--- file sets gives way, by the order of `mode.of`.
-local rules = {
+local function is_on(field, config)
+  if on[field] then return on[field][1](config) end
+  return is_set(config[field])
+end
+
+-- What a field is called that is on: where the caller did not set it, but named
+-- a strategy, that implies it.
+local function called(field, caller)
+  local strategy = rawget(caller, "strategy")
+  if strategy and not rawget(caller, field) then
+    return ("strategy %q"):format(strategy)
+  end
+  return on[field] and on[field][2] or field
+end
+
+-- Fields that cannot be on together: one that the caller sets, and others,
+-- wherever they come from. What only the model's file sets gives way, by the
+-- order of `mode.of`.
+local exclusive = {
+  {"force_words_ids", "do_sample", "num_beam_groups"},
+  {"coverage_penalty", "num_beam_groups", "force_words_ids"},
+  {"penalty_alpha", "num_beams", "do_sample", "dola_layers",
+   "assistant_model", "prompt_lookup_num_tokens"},
+  {"dola_layers", "num_beams", "assistant_model", "prompt_lookup_num_tokens"},
+  {"assistant_model", "num_beams", "prompt_lookup_num_tokens"},
+  {"prompt_lookup_num_tokens", "num_beams"},
+  {"best_of", "return_alternatives"},
+  {"reward", "utility"},
+  {"return_alternatives", "num_beams", "dola_layers", "penalty_alpha",
+   "assistant_model", "prompt_lookup_num_tokens"},
+}
+
+-- Rows of one input at most, as in config/types.lua.
+local MOST_ROWS <const> = 65536
+
+-- What a field that the caller sets needs: {field, whether it lacks it,
+-- message}.
+local lacking = {
   {"force_words_ids",
    function(c) return has_words(c) and not beams(c) end,
    "force_words_ids needs num_beams above 1"},
-  {"force_words_ids",
-   function(c) return has_words(c) and c.do_sample end,
-   "force_words_ids and do_sample exclude each other"},
-  {"force_words_ids",
-   function(c) return has_words(c) and groups(c) end,
-   "force_words_ids and num_beam_groups exclude each other"},
   {"coverage_penalty",
-   function(c)
-     return (c.coverage_penalty or 0) > 0
-            and (not beams(c) or has_words(c) or groups(c))
-   end,
-   "coverage_penalty belongs to plain beam search: num_beams above 1, no "
-   .. "num_beam_groups, no force_words_ids"},
-  {"penalty_alpha",
-   function(c)
-     return (c.penalty_alpha or 0) > 0
-            and (beams(c) or c.do_sample or is_set(c.dola_layers)
-                 or is_speculative(c))
-   end,
-   "penalty_alpha (contrastive search) excludes num_beams above 1, "
-   .. "do_sample, dola_layers and speculative decoding"},
+   function(c) return (c.coverage_penalty or 0) > 0 and not beams(c) end,
+   "coverage_penalty needs num_beams above 1"},
   {"penalty_alpha",
    function(c) return (c.penalty_alpha or 0) > 0 and (c.top_k or 0) < 2 end,
    "penalty_alpha (contrastive search) needs top_k above 1, the number of "
    .. "candidates"},
-  {"dola_layers",
-   function(c) return beams(c) or is_speculative(c) end,
-   "dola_layers excludes num_beams above 1 and speculative decoding"},
-  {"assistant_model", beams,
-   "assistant_model excludes num_beams above 1"},
-  {"prompt_lookup_num_tokens", beams,
-   "prompt_lookup_num_tokens excludes num_beams above 1"},
-  {"assistant_model",
-   function(c) return is_set(c.prompt_lookup_num_tokens) end,
-   "assistant_model and prompt_lookup_num_tokens exclude each other"},
-  {"best_of",
-   function(c) return c.return_alternatives end,
-   "best_of and return_alternatives exclude each other"},
   {"best_of",
    function(c) return c.strategy and not chooses[c.strategy] end,
    "best_of goes around inner_strategy, not around strategy"},
+  {"top_k",
+   function(c) return mode.of(c) == "contrastive" and c.top_k > MOST_ROWS end,
+   "contrastive search has a row for each of its top_k candidates: top_k must "
+   .. "be at most " .. MOST_ROWS},
+  {"inner_strategy",
+   function(c) return chooses[c.inner_strategy] end,
+   "inner_strategy must not choose among results itself, as best_of_n and "
+   .. "minimum_bayes_risk do"},
   {"best_of",
    function(c) return not c.do_sample and not c.inner_strategy end,
    "best_of takes several draws: do_sample must be true"},
   {"best_of",
    function(c) return c.num_return_sequences > (c.best_of or 0) end,
    "num_return_sequences must be at most best_of"},
-  {"reward",
-   function(c) return c.utility end,
-   "reward and utility exclude each other"},
-  {"return_alternatives", beams,
-   "return_alternatives and num_beams above 1 exclude each other"},
 }
+
+
+local function wrong_together(config, caller)
+  for _, entry in ipairs(exclusive) do
+    local field = entry[1]
+    for i = 2, rawget(caller, field) and is_on(field, config) and #entry or 0 do
+      if is_on(entry[i], config) then
+        return ("%s and %s exclude each other"):format(
+          called(field, caller), called(entry[i], caller))
+      end
+    end
+  end
+end
 
 
 -- `get` reads a field, `caller` is the table that the caller gave. What a
@@ -188,9 +218,10 @@ function mode.wrong(get, caller)
   local config = setmetatable({}, {__index = function(_, name)
     return get(name)
   end})
-  for _, rule in ipairs(rules) do
+  for _, rule in ipairs(lacking) do
     if rawget(caller, rule[1]) and rule[2](config) then return rule[3] end
   end
+  return wrong_together(config, caller)
 end
 
 
@@ -226,12 +257,23 @@ local function wrong_words(model, config)
 end
 
 
+local function wrong_negative(model, config)
+  local rows, context = config.negative_prompt_ids or {}, model.config.context
+  for _, row in ipairs(type(rows[1]) == "table" and rows or {rows}) do
+    if context and #row >= context then
+      return ("negative_prompt_ids has %d ids; the context of the model holds "
+              .. "%d positions"):format(#row, context)
+    end
+  end
+end
+
+
 function mode.wrong_for(model, config)
   if (config.coverage_penalty or 0) > 0 and model.kind == "causal" then
     return "coverage_penalty: a causal model has no cross-attention"
   end
   return wrong_assistant(model, config) or wrong_layers(model, config)
-         or wrong_words(model, config)
+         or wrong_words(model, config) or wrong_negative(model, config)
 end
 
 return mode

@@ -13,10 +13,12 @@
 
 local beams = require "decant.beams"
 local core = require "decant.core"
+local inputs = require "decant.inputs"
 local mode = require "decant.mode"
 local pieces = require "decant.pieces"
 local row = require "decant.row"
 local scheduler = require "decant.scheduler"
+local show = require "decant.show"
 local strategies = require "decant.strategies"
 
 local pool = {}
@@ -26,7 +28,7 @@ local function inner_strategy(opts)
   local inner = mode.inner(opts)
   if type(inner) ~= "string" then return inner end
   return strategies[inner] or
-    error(("inner_strategy '%s' is not known"):format(inner), 0)
+    error(("inner_strategy %s is not known"):format(show(inner)), 0)
 end
 
 
@@ -45,18 +47,26 @@ local function opts_of(opts, i)
 end
 
 
+-- Of a strategy that is called by hand nobody may know the model.
+local function vocab_of(opts)
+  return opts.model and opts.model.config.vocab or math.maxinteger
+end
+
+
 -- The best of what the inner strategy returned. A score that it gives itself
 -- stays; else it is that of a finished beam, or none where not every token was
 -- emitted behind its own scores.
 local function result_of(state, opts, ids, reason, score)
-  if type(ids) ~= "table" then
+  local best = type(ids) == "table" and type(ids[1]) == "table" and ids[1]
+  local new = best and best.ids or ids
+  if type(new) ~= "table" or best and not best.ids then
     error(("the inner_strategy returned a %s; it returns the list of its "
            .. "new ids, or a list of {ids =, score =, finish =}"):format(
-           type(ids)), 0)
-  elseif type(ids[1]) == "table" then
-    return ids[1]
+           best and "hypothesis without ids" or type(ids)), 0)
   end
-  if not score and state.noted == #ids then
+  inputs.check_ids(new, vocab_of(opts), "what the inner_strategy returned")
+  if best then return best end
+  if not score and #ids > 0 and state.noted == #ids then
     score = beams.worth(state.score, #ids, opts)
   end
   local result = {ids = ids, finish = reason or opts.stop(ids) or "stop",
@@ -93,6 +103,13 @@ function pool.draw(session, prompt, opts)
     end
   end, n)
   return found
+end
+
+
+--- What a function of the caller made of results, `name`: a number.
+function pool.number(name, value)
+  if math.type(value) and value == value then return value end
+  error(("%s returned %s; it returns a number"):format(name, show(value)), 0)
 end
 
 

@@ -23,6 +23,7 @@ local core = require "decant.core"
 local inputs = require "decant.inputs"
 local nearest = require "decant.nearest"
 local scheduler = require "decant.scheduler"
+local show = require "decant.show"
 
 local Queue = {}
 Queue.__index = Queue
@@ -242,7 +243,7 @@ function Queue:cancel(ticket)
     if math.type(ticket) ~= "integer" or ticket < 1
        or ticket > self.tickets then
       error(("queue:cancel: %s is no ticket of this queue"):format(
-            tostring(ticket)), 2)
+            show(ticket)), 2)
     end
     return false
   end
@@ -294,7 +295,7 @@ local function check_count(options, name)
   local value = options[name]
   if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
     error(("model:queue: %s is %s; a positive integer is wanted"):format(
-          name, tostring(value)), 4)
+          name, show(value)), 4)
   end
   return value
 end

@@ -18,14 +18,6 @@ local function list_of(value)
 end
 
 
--- Ids of the config as integers (a config takes 2.0 for 2).
-local function ids_of(value)
-  local ids = {}
-  for i, id in ipairs(list_of(value)) do ids[i] = math.tointeger(id) end
-  return ids
-end
-
-
 -- What the result shows of the prompt: with an encoder-decoder model all of it,
 -- otherwise only what is new.
 function row.shown_prompt(model, item)
@@ -42,7 +34,7 @@ end
 -- The length at which a row of this prompt ends, prompt included.
 local function longest_row(config, item, context)
   local prompt = #item.prompt
-  local longest = math.tointeger((config_module.lengths(config, prompt)))
+  local longest = config_module.lengths(config, prompt)
   if context then longest = math.min(longest, context) end
   if longest <= prompt then
     error(("input %d: the row begins with %d tokens already, and %s is %d; " ..
@@ -59,7 +51,7 @@ local function criteria(call, item, new_tokens, shown)
   local config = call.config
   local list = {}
   local function add(condition) list[#list + 1] = condition end
-  local eos = ids_of(config.eos_token_id)
+  local eos = list_of(config.eos_token_id)
   if #eos > 0 then add(stop.eos(eos)) end
   if #call.stop_strings > 0 then
     add(stop.text(call.stop_strings, call.model.tokenizer,
@@ -107,7 +99,7 @@ function row.processors(call, item, state, rng)
     prompt_length = #item.prompt,
     encoder_ids = item.encoder_ids,
     beams = config.num_beams > 1,
-    eos = ids_of(config.eos_token_id),
+    eos = list_of(config.eos_token_id),
     max_length = longest_row(config, item, call.model.config.context),
     batch_index = item.index,
     session = opener(model, state),
@@ -175,7 +167,7 @@ end
 -- score (their sum), noted (of how many tokens it is); and if the config asks,
 -- logprobs (each) and top (the n_top best of each step).
 function row.tally(config)
-  local n_top = config.top_logprobs and math.tointeger(config.top_logprobs)
+  local n_top = config.top_logprobs
   return {ids = {}, score = 0.0, noted = 0, n_top = n_top,
           logprobs = row.wants_logprobs(config) and {} or nil,
           top = n_top and {} or nil}

@@ -35,6 +35,7 @@
 -- a call of the core (step.c), which refuses what is not that.
 
 local scheduler = require "decant.scheduler"
+local show = require "decant.show"
 
 local math_type = math.type
 
@@ -55,7 +56,7 @@ end
 local function wrong_id(self, method, row, i, id)
   local vocab = self.limits.vocab
   error(("session:%s: row %d, id %d is %s; a token id is an integer from 0 " ..
-         "to %s"):format(method, row, i, tostring(id),
+         "to %s"):format(method, row, i, show(id),
          vocab and tostring(vocab - 1) or "the vocabulary's end"), 4)
 end
 
@@ -108,10 +109,10 @@ local function check_want(self, method, want)
       if type(value) ~= "table" then
         wrong("want.layers is a %s, must be a list", type(value))
       end
-      for _, layer in ipairs(value) do
-        if not is_layer(self, layer) then
+      for i = 1, #value do
+        if not is_layer(self, value[i]) then
           wrong("want.layers: %s is no layer; they are numbered 0 to %s",
-                tostring(layer), (n_layers(self) or 0) - 1)
+                show(value[i]), (n_layers(self) or 0) - 1)
         end
       end
     elseif not flags[name] then
@@ -182,7 +183,7 @@ function Session:reorder(parents)
     local parent = parents[i]
     if math_type(parent) ~= "integer" or parent < 1 or parent > n then
       fail("session:reorder: parent %d is %s; rows are numbered 1 to %d", i,
-           tostring(parent), n)
+           show(parent), n)
     end
   end
   cache:reorder(parents)
@@ -193,7 +194,7 @@ end
 function Session:truncate(n)
   local cache = self.cache or closed "truncate"
   if math.type(n) ~= "integer" or n < 0 then
-    fail("session:truncate: %s is not a length", tostring(n))
+    fail("session:truncate: %s is not a length", show(n))
   end
   cache:truncate(n)
   return self
@@ -204,7 +205,7 @@ function Session:length(row)
   local cache = self.cache or closed "length"
   row = row or 1
   if math.type(row) ~= "integer" or row < 1 or row > #cache then
-    fail("session:length: row %s; rows are numbered 1 to %d", tostring(row),
+    fail("session:length: row %s; rows are numbered 1 to %d", show(row),
          #cache)
   end
   return cache:length(row)

@@ -54,8 +54,9 @@ static void sort_heap (dc_candidate *heap, size_t count) {
 static bool check_rows (const dc_beams *beams, dc_error *err) {
   const dc_kernels *k = dc_kernels_get();
   for (size_t r = 0; r < beams->rows; r++) {
-    if (isnan(beams->scores[r]))
-      return dc_fail(err, "the score of row %zu is NaN", r + 1);
+    if (!(beams->scores[r] < INFINITY))
+      return dc_fail(err, "the score of row %zu is %s", r + 1,
+                     isnan(beams->scores[r]) ? "NaN" : "inf");
     if (!k->has_nan(beams->x[r], beams->vocab)) continue;
     size_t id = 0;
     while (!isnan(beams->x[r][id])) id++;
@@ -84,6 +85,15 @@ static size_t offer (const dc_beams *beams, dc_candidate *heap, size_t count,
 }
 
 
+/* A search adds scores up: behind an infinite one all would be NaN. */
+static bool refuse_infinite (const dc_beams *beams, size_t r, dc_error *err) {
+  size_t id = 0;
+  while (beams->x[r][id] < INFINITY) id++;
+  return dc_fail(err, "row %zu: the logit of id %zu is inf, and a search adds "
+                 "scores up: they must be finite", r + 1, id);
+}
+
+
 bool dc_beam_top (const dc_beams *beams, dc_candidate *out, size_t *n,
                   dc_error *err) {
   if (!check_rows(beams, err)) return false;
@@ -101,7 +111,8 @@ bool dc_beam_top (const dc_beams *beams, dc_candidate *out, size_t *n,
     return dc_fail(err, "no token is allowed: every logit is -inf");
   sort_heap(out, count);
   *n = count;
-  return true;
+  bool finite = count == 0 || out[0].score < INFINITY;
+  return finite || refuse_infinite(beams, (size_t)out[0].row, err);
 }
 
 
@@ -112,15 +123,18 @@ static double total (const float *w, size_t n) {
 }
 
 
-/* exp(score - highest score) of every candidate; false if there is none. */
-static bool weigh (const dc_beams *beams, float *weights, double *sums) {
+/* exp(score - highest score) of every candidate; fails if there is none. */
+static bool weigh (const dc_beams *beams, float *weights, double *sums,
+                   dc_error *err) {
   const dc_kernels *k = dc_kernels_get();
   double max = -INFINITY;
   for (size_t r = 0; r < beams->rows; r++) {
     double highest = k->max(beams->x[r], beams->vocab) + beams->scores[r];
+    if (highest == INFINITY) return refuse_infinite(beams, r, err);
     if (highest > max) max = highest;
   }
-  if (!(fabs(max) < INFINITY)) return false;
+  if (max == -INFINITY)
+    return dc_fail(err, "no token is allowed: every logit is -inf");
   for (size_t r = 0; r < beams->rows; r++) {
     float *w = weights + r * beams->vocab;
     k->shift(w, beams->x[r], (float)(beams->scores[r] - max), beams->vocab);
@@ -165,8 +179,7 @@ static size_t pick_token (const float *w, size_t n, double target) {
 bool dc_beam_draw (const dc_beams *beams, dc_candidate *out, size_t *n,
                    dc_rng *rng, float *weights, double *sums, dc_error *err) {
   if (!check_rows(beams, err)) return false;
-  if (!weigh(beams, weights, sums))
-    return dc_fail(err, "no token is allowed: every logit is -inf");
+  if (!weigh(beams, weights, sums, err)) return false;
   size_t count = 0, r = 0;
   for (; count < *n; count++) {
     double sum = 0, target;

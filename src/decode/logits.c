@@ -173,8 +173,12 @@ bool dc_logits_guide (const dc_logits *row, float *other, float scale,
     return false;
   for (size_t i = 0; i < row->n; i++) {
     float c = row->x[i], u = other[i];
-    if (c > -INFINITY && u > -INFINITY)
-      row->x[i] = scale * (c - u) + (how == DC_GUIDE_BEYOND ? c : u);
+    if (c == -INFINITY || u == -INFINITY) continue;
+    row->x[i] = scale * (c - u) + (how == DC_GUIDE_BEYOND ? c : u);
+    if (!(row->x[i] < INFINITY))
+      return dc_fail(err, "the score of id %zu becomes %g with a "
+                     "guidance_scale of %g", i, (double)row->x[i],
+                     (double)scale);
   }
   return true;
 }

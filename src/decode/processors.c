@@ -111,19 +111,21 @@ static const dc_range inside = {0, 1, true, true, "above 0 and below 1"};
 static const dc_range share = {0, 1, true, false, "above 0 and at most 1"};
 static const dc_range decay = {0, 0.99, false, false, "from 0 to 0.99"};
 static const dc_range positive = {FLT_MIN, FLT_MAX, false, false,
-                                  "above 0 (at least 1.2e-38)"};
-static const dc_range from_0 = {0, FLT_MAX, false, false, "from 0"};
-static const dc_range from_1 = {1, FLT_MAX, false, false, "from 1"};
+                                  "above 0 (1.2e-38 to 3.4e38)"};
+static const dc_range from_0 = {0, FLT_MAX, false, false, "from 0 to 3.4e38"};
+static const dc_range from_1 = {1, FLT_MAX, false, false, "from 1 to 3.4e38"};
 static const dc_range any_finite = {-FLT_MAX, FLT_MAX, false, false,
-                                    "a finite number"};
+                                    "a number from -3.4e38 to 3.4e38"};
 static const dc_range at_least_0 = {0, INT32_MAX, false, false,
-                                    "an integer from 0"};
+                                    "an integer from 0 to 2147483647"};
 static const dc_range at_least_1 = {1, INT32_MAX, false, false,
-                                    "an integer from 1"};
+                                    "an integer from 1 to 2147483647"};
 static const dc_range two_or_more = {2, INT32_MAX, false, false,
-                                     "an integer from 2"};
-static const dc_range table_entries = {1, 1 << 24, false, false,
-                                       "an integer from 1 to 16777216"};
+                                     "an integer from 2 to 2147483647"};
+static const dc_range context = {1, 1024, false, false,
+                                 "an integer from 1 to 1024"};
+static const dc_range up_to_2_24 = {1, 1 << 24, false, false,
+                                    "an integer from 1 to 16777216"};
 static const dc_range word = {0, UINT32_MAX, false, false,
                               "an integer from 0 to 4294967295"};
 
@@ -238,11 +240,11 @@ const dc_kind dc_kinds[] = {
     COUNT("hashing_key", key, word, 15485863),
     {"seeding_scheme", DC_PARAM_CHOICE, AT(choice), NULL, 0, 0, schemes},
     COUNT("context_width", count, at_least_1, 1),
-    COUNT("vocab_size", size, at_least_1, 0)}, &dc_watermark_memory},
+    COUNT("vocab_size", size, up_to_2_24, 0)}, &dc_watermark_memory},
   {"synthid", dc_apply_synthid,
    {LIST("keys", IDS, ids, true),
-    COUNT("ngram_len", count, at_least_1, REQUIRED),
-    COUNT("sampling_table_size", size, table_entries, 65536),
+    COUNT("ngram_len", count, context, REQUIRED),
+    COUNT("sampling_table_size", size, up_to_2_24, 65536),
     COUNT("sampling_table_seed", key, word, 0),
     COUNT("context_history_size", window, at_least_1, 1024),
     FLAG("skip_first_ngram_calls")}, &dc_synthid_memory},

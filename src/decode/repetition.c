@@ -55,7 +55,8 @@ static void subtract (const dc_logits *row, dc_id_list list, float often,
   for (size_t i = 0; i < list.n; i++) {
     size_t id = (size_t)list.at[i];
     if (id >= row->n || count[id] == 0) continue;  /* 0: it had its turn */
-    row->x[id] -= count[id] * often + once;
+    float penalty = count[id] * often + once;
+    row->x[id] -= fmaxf(-FLT_MAX, fminf(FLT_MAX, penalty));
     count[id] = 0;
   }
 }

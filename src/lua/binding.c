@@ -1,6 +1,7 @@
 /* binding.c: see binding.h. */
 #include "lua/binding.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -45,6 +46,50 @@ double dc_check_finite (lua_State *L, int arg) {
 }
 
 
+bool dc_to_bias (lua_State *L, int index, float *bias) {
+  double b = lua_tonumber(L, index);
+  bool fine = lua_type(L, index) == LUA_TNUMBER &&
+              (b == -INFINITY || fabs(b) <= FLT_MAX);
+  if (fine) *bias = (float)b;
+  return fine;
+}
+
+
+float dc_check_float (lua_State *L, int arg) {
+  double x = luaL_checknumber(L, arg);
+  if (!(fabs(x) <= FLT_MAX))
+    luaL_argerror(L, arg, lua_pushfstring(L, "is %f, must be from -3.4e38 to "
+                                          "3.4e38", x));
+  return (float)x;
+}
+
+
+#define SHOWN 60  /* bytes of a text */
+
+/* Whether luaL_tolstring would show an address. */
+static bool is_nameless (lua_State *L, int index) {
+  int type = lua_type(L, index);
+  if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TTHREAD)
+    return false;
+  if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+
+const char *dc_show (lua_State *L, int index) {
+  if (is_nameless(L, index))
+    return lua_pushstring(L, luaL_typename(L, index));
+  if (lua_type(L, index) != LUA_TSTRING) return luaL_tolstring(L, index, NULL);
+  size_t n;
+  const char *text = lua_tolstring(L, index, &n);
+  lua_pushlstring(L, text, n < SHOWN ? n : SHOWN);
+  lua_pushfstring(L, "\"%s%s\"", lua_tostring(L, -1), n > SHOWN ? "..." : "");
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
+}
+
+
 void *dc_push_scratch (lua_State *L, size_t count, size_t size) {
   size_t bytes = 0;
   if (!dc_size_mul(count, size, &bytes) || bytes > PTRDIFF_MAX)
@@ -62,7 +107,7 @@ void *dc_few_or_scratch (lua_State *L, void *few, size_t bytes, size_t count,
 
 
 static void bad_id (lua_State *L, int arg, size_t position, size_t vocab) {
-  const char *shown = luaL_tolstring(L, -1, NULL);
+  const char *shown = dc_show(L, -1);
   const char *message =
     vocab > 0
       ? lua_pushfstring(L, "id %s at position %I is no integer from 0 to %I "

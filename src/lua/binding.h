@@ -17,6 +17,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -62,6 +63,19 @@ lua_Integer dc_check_range (lua_State *L, int arg, lua_Integer min,
 
 /* A finite number argument. */
 double dc_check_finite (lua_State *L, int arg);
+
+/* The number at `index` as a bias, a float: -inf bans, but nothing else may be
+   infinite. False if it is none. */
+bool dc_to_bias (lua_State *L, int index, float *bias);
+
+#define DC_BIAS_RULE "must be a number from -3.4e38 to 3.4e38, or -inf"
+
+/* A finite number argument, as a float, too. */
+float dc_check_float (lua_State *L, int arg);
+
+/* The value at `index` as messages show it, pushed: a text in quotes, and not
+   all of a long one; of a table the word alone. */
+const char *dc_show (lua_State *L, int index);
 
 /* Scratch memory that the collector owns, zeroed; pushes one value. */
 void *dc_push_scratch (lua_State *L, size_t count, size_t size);

@@ -71,7 +71,7 @@ static void read_row (lua_State *L, chain *c) {
     if (!is_integer || id < 0 || id > INT32_MAX ||
         lua_type(L, -1) != LUA_TNUMBER)
       luaL_argerror(L, IDS - 1, lua_pushfstring(L, "id %s at position %I is "
-        "no integer from 0", luaL_tolstring(L, -1, NULL),
+        "no integer from 0", dc_show(L, -1),
         (LUAI_UACINT)i + 1));
     c->row[start + i] = (int32_t)id;
     lua_pop(L, 1);
@@ -147,15 +147,26 @@ static int run (lua_State *L, int status, lua_KContext at) {
 }
 
 
+/* Arguments count without the chain. */
+static void check_argument (lua_State *L, int index, bool fine,
+                            const char *wanted) {
+  if (!fine)
+    luaL_argerror(L, index - 1, lua_pushfstring(L, "%s expected, got %s",
+                                                wanted,
+                                                luaL_typename(L, index)));
+}
+
+
 static int chain_call (lua_State *L) {
   luaL_checkudata(L, SELF, DC_LUA_CHAIN);
-  dc_check_called(L, SELF);
   lua_settop(L, WHOLE);
+  check_argument(L, LOGITS, luaL_testudata(L, LOGITS, DC_LUA_LOGITS) != NULL,
+                 DC_LUA_LOGITS);
   if (lua_isnil(L, IDS)) {
     lua_newtable(L);
     lua_replace(L, IDS);
   }
-  luaL_checktype(L, IDS, LUA_TTABLE);
+  check_argument(L, IDS, lua_istable(L, IDS), "a table of token ids");
   lua_pushinteger(L, 0);  /* no reading yet: they count from 1 */
   return run(L, LUA_OK, 0);
 }
@@ -166,8 +177,9 @@ static int chain_call (lua_State *L) {
 static bool is_callable (lua_State *L, int index) {
   if (lua_isfunction(L, index)) return true;
   if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
+  bool callable = lua_isfunction(L, -1);
   lua_pop(L, 1);
-  return true;
+  return callable;
 }
 
 

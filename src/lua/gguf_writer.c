@@ -85,7 +85,7 @@ static const struct {
 
 
 static int bad_value (lua_State *L, dc_gguf_kind kind) {
-  const char *shown = luaL_tolstring(L, -1, NULL);
+  const char *shown = dc_show(L, -1);
   return luaL_argerror(L, 4, lua_pushfstring(L, "%s is no %s", shown,
                                              dc_gguf_kind_name(kind)));
 }

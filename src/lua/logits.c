@@ -172,7 +172,7 @@ static size_t check_id (lua_State *L, int index, size_t n) {
   lua_Integer id = lua_tointegerx(L, index, &is_integer);
   if (!is_integer || id < 0 || (size_t)id >= n)
     luaL_error(L, "token id %s is out of range, must be from 0 to %I",
-               luaL_tolstring(L, index, NULL), (LUAI_UACINT)n - 1);
+               dc_show(L, index), (LUAI_UACINT)n - 1);
   return (size_t)id;
 }
 
@@ -244,16 +244,16 @@ static int row_bias (lua_State *L) {
     while (lua_next(L, 2)) {
       int is_integer = lua_isinteger(L, -2);
       lua_Integer id = is_integer ? lua_tointeger(L, -2) : -1;
-      double bias = lua_tonumber(L, -1);
+      float bias = 0;
       if (id < 0 || (size_t)id >= row.n)
         return luaL_argerror(L, 2, lua_pushfstring(L, "token id %s is out of "
-          "range, must be from 0 to %I", luaL_tolstring(L, -2, NULL),
+          "range, must be from 0 to %I", dc_show(L, -2),
           (LUAI_UACINT)row.n - 1));
-      if (lua_type(L, -1) != LUA_TNUMBER || isnan(bias) || bias == INFINITY)
+      if (!dc_to_bias(L, -1, &bias))
         return luaL_argerror(L, 2, lua_pushfstring(L, "the bias of id %I is "
-          "%s, must be a number below infinity", (LUAI_UACINT)id,
-          luaL_tolstring(L, -1, NULL)));
-      if (apply) row.x[id] += (float)bias;
+          "%s, " DC_BIAS_RULE, (LUAI_UACINT)id,
+          dc_show(L, -1)));
+      if (apply) row.x[id] += bias;
       lua_pop(L, 1);
     }
   }
@@ -299,7 +299,7 @@ static int row_guide (lua_State *L) {
   dc_error err;
   dc_check_logits(L, 1, &n);
   float *given = dc_check_logits(L, 2, &n_given);
-  float scale = (float)dc_check_finite(L, 3);
+  float scale = dc_check_float(L, 3);
   static const char *const names[] = {"log_probabilities", "logits", "beyond",
                                       NULL};
   dc_guidance how = (dc_guidance)luaL_checkoption(L, 4, names[0], names);

@@ -49,7 +49,7 @@ static void read_number (lua_State *L, const slot *s) {
   if (lua_type(L, s->index) != LUA_TNUMBER || !in_range(x, range) ||
       !in_range((float)x, range))
     refuse(L, "%s is %s, must be %s", s->param->name,
-           luaL_tolstring(L, s->index, NULL), range->rule);
+           dc_show(L, s->index), range->rule);
   *(double *)field_of(s) = x;
 }
 
@@ -60,7 +60,7 @@ static void read_count (lua_State *L, const slot *s) {
   if (!is_integer || lua_type(L, s->index) != LUA_TNUMBER ||
       !in_range((double)n, s->param->range))
     refuse(L, "%s is %s, must be %s", s->param->name,
-           luaL_tolstring(L, s->index, NULL), s->param->range->rule);
+           dc_show(L, s->index), s->param->range->rule);
   *(size_t *)field_of(s) = (size_t)n;
 }
 
@@ -68,7 +68,7 @@ static void read_count (lua_State *L, const slot *s) {
 static void read_flag (lua_State *L, const slot *s) {
   if (!lua_isboolean(L, s->index))
     refuse(L, "%s is %s, must be true or false", s->param->name,
-           luaL_tolstring(L, s->index, NULL));
+           dc_show(L, s->index));
   *(bool *)field_of(s) = lua_toboolean(L, s->index);
 }
 
@@ -88,8 +88,9 @@ static void read_choice (lua_State *L, const slot *s) {
     lua_pushfstring(L, " or '%s'", choices[i]);
     lua_concat(L, 2);
   }
+  const char *rule = lua_tostring(L, -1);
   refuse(L, "%s is %s, must be %s", s->param->name,
-         luaL_tolstring(L, s->index, NULL), lua_tostring(L, -2));
+         dc_show(L, s->index), rule);
 }
 
 
@@ -98,7 +99,7 @@ static void read_seed (lua_State *L, const slot *s) {
   lua_Integer n = lua_tointegerx(L, s->index, &is_integer);
   if (!is_integer || lua_type(L, s->index) != LUA_TNUMBER)
     refuse(L, "%s is %s, must be an integer", s->param->name,
-           luaL_tolstring(L, s->index, NULL));
+           dc_show(L, s->index));
   *(dc_seed *)field_of(s) = (dc_seed){(uint64_t)n, true};
 }
 
@@ -134,7 +135,7 @@ static int32_t take_id (lua_State *L, const char *name, size_t position) {
   if (!is_integer || lua_type(L, -1) != LUA_TNUMBER || id < 0 ||
       id > INT32_MAX)
     refuse(L, "%s[%I] is %s, must be a token id (an integer from 0)", name,
-           (LUAI_UACINT)position, luaL_tolstring(L, -1, NULL));
+           (LUAI_UACINT)position, dc_show(L, -1));
   lua_pop(L, 1);
   return (int32_t)id;
 }
@@ -183,11 +184,9 @@ static size_t push_word (lua_State *L, const slot *s, size_t i, float *bias) {
     if (check_list(L, lua_absindex(L, -1), name) != 2)
       refuse(L, "%s must be a pair of a list of ids and a number", name);
     lua_rawgeti(L, -1, 2);
-    double b = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || isnan(b) || b == INFINITY)
-      refuse(L, "%s: the bias is %s, must be a number below infinity", name,
-             luaL_tolstring(L, -1, NULL));
-    *bias = (float)b;
+    if (!dc_to_bias(L, -1, bias))
+      refuse(L, "%s: the bias is %s, " DC_BIAS_RULE, name,
+             dc_show(L, -1));
     lua_pop(L, 1);
     lua_rawgeti(L, -1, 1);
     lua_remove(L, -2);
@@ -238,15 +237,14 @@ static void read_bias_map (lua_State *L, const slot *s) {
   float *bias = dc_keep_block(L, s->object, n, sizeof *bias);
   for (lua_pushnil(L); lua_next(L, s->index); i++) {
     if (i == n) refuse_change(L, s);
-    double b = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || isnan(b) || b == INFINITY)
-      refuse(L, "%s: the bias of id %s is %s, must be a number below "
-             "infinity", name, luaL_tolstring(L, -2, NULL),
-             luaL_tolstring(L, -2, NULL));
+    if (!dc_to_bias(L, -1, &bias[i])) {
+      const char *value = dc_show(L, -1);
+      refuse(L, "%s: the bias of id %s is %s, " DC_BIAS_RULE, name,
+             dc_show(L, -3), value);
+    }
     lua_pop(L, 1);
     lua_pushvalue(L, -1);
     ids[i] = take_id(L, name, i + 1);
-    bias[i] = (float)b;
     ends[i] = i + 1;
   }
   if (i != n) refuse_change(L, s);

@@ -96,29 +96,22 @@ void dc_run_processor (lua_State *L, const dc_processor *p, int place,
 }
 
 
-void dc_check_called (lua_State *L, int self) {
-  size_t n;
-  if (dc_test_logits(L, self + 1, &n) == NULL)
-    luaL_argerror(L, self, lua_pushfstring(L, "%s expected, got %s",
-                                           DC_LUA_LOGITS,
-                                           luaL_typename(L, self + 1)));
-}
-
-
+/* The arguments count without the processor, which so goes behind them. */
 static int processor_call (lua_State *L) {
   const dc_processor *p = luaL_checkudata(L, 1, DC_LUA_PROCESSOR);
   size_t n;
   dc_step step = {.prompt = DC_NO_PROMPT};
-  dc_check_called(L, 1);
-  if (!lua_isnoneornil(L, 5)) step.rng = dc_check_rng(L, 5);
-  if (!lua_isnoneornil(L, 4))
-    step.prompt = (size_t)dc_check_range(L, 4, 0, INT32_MAX);
-  if (!lua_isnoneornil(L, 3))
-    step.ids = dc_check_ids(L, 3, 2, 0, &step.n_ids);
-  float *x = dc_check_logits(L, 2, &n);
+  lua_settop(L, 5);
+  lua_rotate(L, 1, -1);
+  dc_check_logits(L, 1, &n);
+  if (!lua_isnil(L, 4)) step.rng = dc_check_rng(L, 4);
+  if (!lua_isnil(L, 3))
+    step.prompt = (size_t)dc_check_range(L, 3, 0, INT32_MAX);
+  if (!lua_isnil(L, 2)) step.ids = dc_check_ids(L, 2, 2, 0, &step.n_ids);
+  float *x = dc_check_logits(L, 1, &n);
   step.logits = dc_logits_row_beside(L, x, n, step.n_ids);
   dc_run_processor(L, p, 0, &step);
-  lua_settop(L, 2);
+  lua_settop(L, 1);
   return 1;
 }
 

@@ -22,10 +22,6 @@ void dc_read_params (lua_State *L, dc_processor *p, int object);
 /* Memory that lives as long as the processor at `object`. Pushes nothing. */
 void *dc_keep_block (lua_State *L, int object, size_t count, size_t size);
 
-/* For __call metamethods of (self, logits, ...), where the caller's first
-   argument is the second on the stack: the Logits, else an error. */
-void dc_check_called (lua_State *L, int self);
-
 void dc_open_chain (lua_State *L);  /* core.chain */
 
 #endif

@@ -113,7 +113,7 @@ static size_t pop_size (lua_State *L, int arg, lua_Integer place, bool infer) {
   lua_Integer size = lua_tointegerx(L, -1, &is_integer);
   if (!is_integer || lua_type(L, -1) != LUA_TNUMBER ||
       size < (infer ? -1 : 0)) {
-    const char *shown = luaL_tolstring(L, -1, NULL);
+    const char *shown = dc_show(L, -1);
     luaL_argerror(L, arg, lua_pushfstring(L, "size %s of dimension %I must be "
                   "an integer from 0%s", shown, (LUAI_UACINT)place,
                   infer ? " or -1" : ""));
@@ -161,7 +161,7 @@ static bool check_index (lua_State *L, const dc_tensor *t, int dim, int arg,
     luaL_error(L, "a Tensor is indexed by integers, not by a %s",
                luaL_typename(L, arg));
   if (!is_integer)
-    luaL_error(L, "index %s is no integer", luaL_tolstring(L, arg, NULL));
+    luaL_error(L, "index %s is no integer", dc_show(L, arg));
   if (i < 1 || (size_t)(i - 1) > t->shape[dim])
     luaL_error(L, "index %I is out of range: dimension %d of shape %s goes "
                "from 1 to %I", (LUAI_UACINT)i, dim + 1, DC_SHAPE_OF(t),

@@ -131,7 +131,8 @@ local worth = {set("beam diverse_beam constrained_beam stochastic_beam "
                    .. "best_of_n"), beam_search}
 local width = {set "beam diverse_beam constrained_beam stochastic_beam",
                "a strategy with beams"}
-local groups = {set "diverse_beam", "num_beam_groups above 1"}
+local groups = {set "diverse_beam",
+                'the strategy "diverse_beam" (num_beam_groups above 1)'}
 local best_of = {set "best_of_n minimum_bayes_risk", "best_of"}
 local alternatives = {set "alternatives", "return_alternatives"}
 

@@ -5,25 +5,30 @@
 local core = require "decant.core"
 
 local function is_integer(value)
-  return math.type(value) == "integer"
-         or math.type(value) == "float" and value % 1 == 0
-            and math.abs(value) < 2^53
+  return type(value) == "number" and math.tointeger(value) ~= nil
 end
+
+-- What the core counts in 32 bits, unless a field knows better.
+local MOST <const> = 2147483647
 
 -- The rules are texts from the start: nearly every value is right.
-local function integer(min)
-  local rule = "must be an integer from " .. min
-  return function(value) return is_integer(value) and value >= min, rule end
+local function integer(min, max)
+  max = max or MOST
+  local rule = ("must be an integer from %d to %d"):format(min, max)
+  return function(value)
+    return is_integer(value) and value >= min and value <= max, rule
+  end
 end
+
+-- A length: the context of the model ends it.
+local function length(value)
+  return is_integer(value) and value >= 1, "must be an integer from 1"
+end
+
+local MOST_THREADS <const> = 64  -- DC_MAX_THREADS of base/threads.h
 
 -- Of what each has its own memory: rows of one input.
-local MOST_ROWS <const> = 65536
-
-local rule_of_rows <const> = "must be an integer from 1 to " .. MOST_ROWS
-
-local function rows_at_once(value)
-  return is_integer(value) and value >= 1 and value <= MOST_ROWS, rule_of_rows
-end
+local rows_at_once = integer(1, 65536)
 
 local function number(what, holds)
   local rule = "must be " .. what
@@ -32,27 +37,35 @@ local function number(what, holds)
   end
 end
 
-local positive = number("a number above 0 (at least 1.2e-38)", function(x)
-  return x >= 2^-126 and x < 2^128  -- as a float32
+-- Scores are float32: what acts on them must be in range as one, too. The
+-- largest, the least above 0, and the last below 1.
+local LARGEST <const> = (2 - 2^-23) * 2^127
+local LEAST <const> = 2^-126
+local BELOW_1 <const> = 1 - 2^-24
+
+local function is_float(x) return math.abs(x) <= LARGEST end
+
+local function is_part(x) return x >= LEAST and x <= BELOW_1 end
+
+local positive = number("a number above 0 (1.2e-38 to 3.4e38)", function(x)
+  return x >= LEAST and is_float(x)
 end)
 local unit = number("a number from 0 to 1", function(x)
   return x >= 0 and x <= 1
 end)
-local share = number("a number above 0 and at most 1", function(x)
-  return x > 0 and x <= 1
+local share = number("1 or a number from 1.2e-38 to 0.9999999", function(x)
+  return x == 1 or is_part(x)
 end)
-local below_one = number("a number from 0 to below 1", function(x)
-  return x >= 0 and x < 1
+local below_one = number("0 or a number from 1.2e-38 to 0.9999999", function(x)
+  return x == 0 or is_part(x)
 end)
-local from_0 = number("a number from 0", function(x)
-  return x >= 0 and x < math.huge
+local from_0 = number("a number from 0 to 3.4e38", function(x)
+  return x >= 0 and is_float(x)
 end)
 local seconds = number("a number of seconds above 0", function(x)
   return x > 0
 end)
-local finite = number("a finite number", function(x)
-  return math.abs(x) < math.huge
-end)
+local finite = number("a number from -3.4e38 to 3.4e38", is_float)
 
 local function any_integer(value)
   return is_integer(value), "must be an integer"
@@ -65,7 +78,7 @@ end
 local function callable(value)
   if type(value) == "function" then return true end
   local meta = getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
+  return type(meta) == "table" and type(meta.__call) == "function"
 end
 
 local function called(value) return callable(value), "must be a function" end
@@ -74,20 +87,26 @@ local function is_id(value) return is_integer(value) and value >= 0 end
 
 local function id(value) return is_id(value), "must be a token id (from 0)" end
 
--- A sequence without holes or other keys whose elements all hold.
+-- A sequence without holes or other keys whose elements all hold. What a
+-- metatable says of it does not count: that may have no end.
 local function is_list(value, holds)
   if type(value) ~= "table" then return false end
   local count = 0
-  for _ in pairs(value) do count = count + 1 end
-  if count ~= #value then return false end
-  for i = 1, count do  -- not ipairs: a metatable may have no end
-    if not holds(value[i]) then return false end
+  for _ in next, value do count = count + 1 end
+  if count ~= rawlen(value) then return false end
+  for i = 1, count do
+    if not holds(rawget(value, i)) then return false end
   end
   return true
 end
 
+-- Whether `value` is a list that is not empty and whose elements all hold.
+local function is_some(value, holds)
+  return is_list(value, holds) and rawlen(value) > 0
+end
+
 local function is_ids(value) return is_list(value, is_id) end
-local function is_word(value) return is_ids(value) and #value > 0 end
+local function is_word(value) return is_some(value, is_id) end
 
 local function ids(value)
   return is_word(value), "must be a list of token ids that is not empty"
@@ -98,11 +117,6 @@ local function id_or_ids(value)
          "must be a token id or a list of token ids"
 end
 
--- Whether `value` is a list that is not empty and whose elements all hold.
-local function is_some(value, holds)
-  return is_list(value, holds) and #value > 0
-end
-
 local function words(value)
   return is_some(value, is_word),
          "must be a list of lists of token ids, none of them empty"
@@ -110,15 +124,18 @@ end
 
 local function biases(value)
   return is_some(value, function(pair)
-    local bias = type(pair) == "table" and pair[2]
-    return type(bias) == "number" and bias == bias and bias < math.huge
-           and is_word(pair[1])
-  end), "must be a list of {ids, bias} that is not empty"
+    if type(pair) ~= "table" or rawlen(pair) ~= 2 then return false end
+    local bias = rawget(pair, 2)
+    return type(bias) == "number" and (is_float(bias) or bias == -math.huge)
+           and is_word(rawget(pair, 1))
+  end), "must be a list of {ids, bias} that is not empty, the biases below "
+     .. "3.4e38"
 end
 
 local function decay(value)
-  return type(value) == "table" and is_id(value[1]) and #value == 2
-         and (positive(value[2])), "must be {start, factor}, factor above 0"
+  return type(value) == "table" and rawlen(value) == 2
+         and (integer(0)(rawget(value, 1))) and (positive(rawget(value, 2))),
+         "must be {start, factor}, start an integer from 0, factor above 0"
 end
 
 local function early_stopping(value)
@@ -128,10 +145,10 @@ end
 
 -- A phrase, or a list of phrases of which one must appear.
 local function forced(value)
-  return is_list(value, function(entry)
-    return is_word(entry) or type(entry) == "table" and #entry > 0
-                             and is_list(entry, is_word)
-  end), "must be a list of lists of token ids, or of lists of such lists"
+  return is_some(value, function(entry)
+    return is_word(entry) or is_some(entry, is_word)
+  end), "must be a list of lists of token ids, or of lists of such lists, none "
+     .. "of them empty"
 end
 
 local function layers(value)
@@ -185,16 +202,23 @@ local function strategy(value)
          "must be the name of a strategy or a function"
 end
 
+-- One row for all inputs, or one for each.
 local function rows(value)
-  return is_ids(value) or is_list(value, is_ids),
-         "must be a list of token ids or a list of such lists"
+  return is_word(value) or is_some(value, is_ids),
+         "must be a list of token ids or a list of such lists, not empty"
+end
+
+local function prompts(value)
+  return is_word(value) or is_some(value, is_word),
+         "must be a list of token ids or a list of such lists, none of them "
+         .. "empty"
 end
 
 local function mask(value)
   local function is_bit(bit) return bit == 0 or bit == 1 end
-  local function is_bits(list) return is_list(list, is_bit) end
+  local function is_bits(list) return is_some(list, is_bit) end
   return type(value) == "userdata" or is_bits(value)
-         or is_list(value, is_bits),
+         or is_some(value, is_bits),
          "must be a list of 0 and 1, a list of such lists, or a Tensor"
 end
 
@@ -202,7 +226,7 @@ end
 
 return {
   -- length
-  max_length = integer(1), max_new_tokens = integer(1),
+  max_length = length, max_new_tokens = length,
   min_length = integer(0), min_new_tokens = integer(0),
   early_stopping = early_stopping, max_time = seconds, stop_strings = texts,
   stopping_criteria = conditions,
@@ -229,7 +253,7 @@ return {
   exponential_decay_length_penalty = decay, suppress_tokens = ids,
   begin_suppress_tokens = ids, sequence_bias = biases,
   prefix_allowed_tokens_fn = called, processors = functions,
-  guidance_scale = finite, negative_prompt_ids = rows,
+  guidance_scale = finite, negative_prompt_ids = prompts,
   watermarking_config = watermark,
   -- special tokens
   pad_token_id = id, bos_token_id = id, eos_token_id = id_or_ids,
@@ -238,6 +262,7 @@ return {
   logprobs = flag, top_logprobs = integer(1), output_attentions = flag,
   replace_unknowns = flag,
   -- the run
-  on_token = called, threads = integer(1), batch_size = integer(1),
-  decoder_input_ids = rows, source_mask = mask, session = session,
+  on_token = called, threads = integer(1, MOST_THREADS),
+  batch_size = integer(1), decoder_input_ids = rows, source_mask = mask,
+  session = session,
 }

@@ -3,6 +3,7 @@
 -- checks them once. docs/processors.md has the formulas in one place.
 
 local core = require "decant.core"
+local objects = require "decant.processors.objects"
 
 local c = core.processors
 local built_in = {}
@@ -117,6 +118,11 @@ local function ids_with(texts, tokenizer)
   return ids
 end
 
+local function is_tokenizer(value)
+  local fine, decode = pcall(function() return value.decode end)
+  return fine and objects.callable(decode)
+end
+
 --- multiplier, base (1.75), allowed_length (2), last_n, prompt_ignore_length,
 -- sequence_breakers: x - multiplier * base ^ (n - allowed_length) where the
 -- token would make a repetition of n ids longer. A repetition does not reach
@@ -125,11 +131,11 @@ end
 function built_in.dry(given)
   local breakers = type(given) == "table" and given.sequence_breakers
   if type(breakers) ~= "table" or type(breakers[1]) ~= "string" then
-    return c.dry(given)
+    return objects.call("dry", 2, c.dry, given)
   end
   local copy = {}
   for name, value in pairs(given) do copy[name] = value end
-  if not given.tokenizer then
+  if not is_tokenizer(given.tokenizer) then
     error("dry: sequence_breakers that are texts need a tokenizer", 2)
   end
   for i, text in ipairs(breakers) do
@@ -140,7 +146,7 @@ function built_in.dry(given)
   end
   copy.sequence_breakers = ids_with(breakers, given.tokenizer)
   copy.tokenizer = nil
-  return c.dry(copy)
+  return objects.call("dry", 2, c.dry, copy)
 end
 
 -- ---- words ----

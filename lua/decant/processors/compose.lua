@@ -8,7 +8,9 @@ local compose = {}
 -- A processor, or a list of them as a chain.
 local function processor_of(value, name, what)
   if objects.callable(value) then return value end
-  if type(value) == "table" then return core.chain(value) end
+  if type(value) == "table" then
+    return objects.call(name, 3, core.chain, value)
+  end
   error(("%s: %s is a %s, must be a processor or a list of them"):format(
         name, what, type(value)), 3)
 end
@@ -19,7 +21,7 @@ function compose.chain(list)
   if type(list) ~= "table" or objects.callable(list) then
     error("chain: a list of processors expected, got a " .. type(list), 2)
   end
-  return core.chain(list)
+  return objects.call("chain", 2, core.chain, list)
 end
 
 --- Runs the processor (or list) at the steps for which predicate(ids, step)
@@ -30,7 +32,7 @@ function compose.when(predicate, processor)
           .. ", must be a function(ids, step)", 2)
   end
   processor = processor_of(processor, "when", "the second argument")
-  return objects.new(function()
+  return objects.new("when", function()
     local own = objects.fresh(processor)
     return function(logits, ids, prompt, rng)
       if predicate(ids, objects.step(ids, prompt)) then
@@ -44,7 +46,7 @@ end
 -- The points {step, value} as a function: linear between two of them, the
 -- first and the last value outside.
 local function curve_of(points)
-  if type(points) ~= "table" or #points == 0 then
+  if type(points) ~= "table" or rawlen(points) == 0 then
     error("schedule: the curve must be a function(step) or a list of points "
           .. "{step, value} that is not empty", 3)
   end
@@ -96,7 +98,7 @@ function compose.schedule(factory, curve)
   if curve ~= nil and not objects.callable(curve) then
     curve = curve_of(curve)
   end
-  return objects.new(function()
+  return objects.new("schedule", function()
     local choose = curve and varied(factory, curve) or factory
     local own = setmetatable({}, {__mode = "k"})  -- this row's of each
     return function(logits, ids, prompt, rng)

@@ -5,12 +5,34 @@
 -- those of transformers' WatermarkDetector (Kirchenbauer et al. 2023).
 
 local core = require "decant.core"
+local inputs = require "decant.inputs"
 local objects = require "decant.processors.objects"
+local show = require "decant.show"
+local types = require "decant.config.types"
 
 local marks = {greenlist_ratio = true, bias = true, hashing_key = true,
                seeding_scheme = true, context_width = true, vocab_size = true}
-local own = {bos_token_id = true, ignore_repeated_ngrams = true,
-             z_threshold = true}
+
+local NAME <const> = "watermark_detector"
+
+-- What a field of its own must be.
+local rules = {
+  bos_token_id = types.bos_token_id,
+  ignore_repeated_ngrams = types.do_sample,
+  z_threshold = function(value)
+    return math.type(value) and value == value, "must be a number"
+  end,
+}
+
+local function check_own(given)
+  for name, rule in pairs(rules) do
+    local fine, message = rule(given[name])
+    if given[name] ~= nil and not fine then
+      error(("%s: %s is %s, %s"):format(NAME, name, show(given[name]),
+                                        message), 3)
+    end
+  end
+end
 
 -- The n-grams of the ids in order of their first place, each with its count.
 local function ngrams(ids, n)
@@ -65,26 +87,23 @@ end
 return function(given)
   local known = {}
   for name in pairs(marks) do known[name] = true end
-  for name in pairs(own) do known[name] = true end
-  objects.check_names(given, known, "watermark_detector")
+  for name in pairs(rules) do known[name] = true end
+  objects.check_names(given, known, NAME)
   local arguments = {}
   for name in pairs(marks) do arguments[name] = given[name] end
-  local mark = core.processors.watermark(arguments)
   local vocab, ratio = given.vocab_size, given.greenlist_ratio or 0.25
   if vocab == nil then error("watermark_detector: vocab_size is missing", 2) end
+  local mark = objects.call(NAME, 2, core.processors.watermark, arguments)
+  check_own(given)
   local threshold = given.z_threshold or 3
-  if type(threshold) ~= "number" then
-    error("watermark_detector: z_threshold is a " .. type(threshold)
-          .. ", must be a number", 2)
-  end
   local width = given.context_width or 1
   local n = given.seeding_scheme == "selfhash" and width or width + 1
 
   return function(ids)
     if type(ids) ~= "table" then
-      error("watermark_detector: a list of ids expected, got a " .. type(ids),
-            2)
+      error(NAME .. ": a list of ids expected, got a " .. type(ids), 2)
     end
+    objects.call(NAME, 2, inputs.check_ids, ids, vocab, "the text")
     ids = without_bos(ids, given.bos_token_id)
     if #ids - width < 1 then too_short(width + 1, ids) end
     local scored, green = 0, 0

@@ -6,6 +6,7 @@ local built_in = require("decant.processors.built_in").factories
 local callable = require("decant.processors.objects").callable
 local guided = require "decant.processors.guidance"
 local prefix_allowed = require "decant.processors.prefix_allowed"
+local show = require "decant.show"
 
 -- The field of a config, and what makes its processor: a function of the
 -- value and of where it is used, or nil where that has no use for it. In
@@ -178,6 +179,26 @@ local function add(result, place, rules, config, env)
   end
 end
 
+local function check_context(config, context)
+  if type(config) ~= "table" then
+    error("from_config: a config expected, got a " .. type(config), 3)
+  elseif type(context) ~= "table" then
+    error("from_config: the context is a " .. type(context)
+          .. ", must be a table", 3)
+  end
+  for _, name in ipairs {"prompt_length", "max_length", "batch_index",
+                         "vocab"} do
+    local value = context[name]
+    if value ~= nil and math.type(value) ~= "integer" then
+      error(("from_config: %s is %s, must be an integer"):format(
+            name, show(value)), 3)
+    end
+  end
+  if context.session ~= nil and not callable(context.session) then
+    error("from_config: session must be a function that opens one", 3)
+  end
+end
+
 --- The list of processors that `config` asks for, in transformers' order:
 -- guidance, what constrains, the user's config.processors, the filters if
 -- config.do_sample, the watermark, renormalize. A user's built-in of a kind
@@ -187,7 +208,9 @@ end
 -- session (opens one on nothing, for guidance; nil where there is none), vocab
 -- (its size: then ids are checked).
 return function(config, context)
-  local env = environment(config, context or {})
+  context = context == nil and {} or context
+  check_context(config, context)
+  local env = environment(config, context)
   local result, place = {}, {}
   if env.vocab then check_vocabulary(config, env.vocab) end
   add(result, place, constraints, config, env)

@@ -15,6 +15,10 @@
 
 local core = require "decant.core"
 local objects = require "decant.processors.objects"
+local show = require "decant.show"
+local types = require "decant.config.types"
+
+local MOST <const> = 2147483647
 
 local guidance = {}
 
@@ -69,16 +73,17 @@ end
 -- The ids as integers (2.0 is 2), or nil where there are none.
 local function check_ids(ids)
   if ids == nil then return nil end
-  if type(ids) ~= "table" or #ids == 0 then
+  if type(ids) ~= "table" or rawlen(ids) == 0 then
     error("guidance: negative_prompt_ids must be a list of token ids that is "
           .. "not empty", 3)
   end
   local copy = {}
-  for i = 1, #ids do
-    copy[i] = math.type(ids[i]) and math.tointeger(ids[i])
+  for i = 1, rawlen(ids) do
+    local id = rawget(ids, i)
+    copy[i] = math.type(id) and math.tointeger(id)
     if not copy[i] or copy[i] < 0 then
       error(("guidance: negative_prompt_ids[%d] is %s, must be a token id")
-            :format(i, tostring(ids[i])), 3)
+            :format(i, show(id)), 3)
     end
   end
   return copy
@@ -86,10 +91,9 @@ end
 
 local function check_scale(name, scale)
   if scale == nil then error(name .. ": guidance_scale is missing", 3) end
-  if type(scale) ~= "number" or scale ~= scale
-     or math.abs(scale) == math.huge then
-    error(("%s: guidance_scale is %s, must be a finite number"):format(
-          name, tostring(scale)), 3)
+  local fine, rule = types.guidance_scale(scale)
+  if not fine then
+    error(("%s: guidance_scale is %s, %s"):format(name, show(scale), rule), 3)
   end
 end
 
@@ -97,14 +101,22 @@ local function check_unconditional(name, value)
   if value == nil then error(name .. ": unconditional is missing", 3) end
   if type(value) == "table" and not is_session(value)
      and not objects.callable(value) then
-    return core.logits(value)
+    return objects.call(name .. ": unconditional", 3, core.logits, value)
   end
-  if type(value) ~= "userdata" and not is_session(value)
-     and not objects.callable(value) then
+  if type(value) == "userdata" then
+    return objects.check_logits(value, name .. ": unconditional", 3)
+  end
+  if not is_session(value) and not objects.callable(value) then
     error(("%s: unconditional is a %s, must be Logits, a list of numbers, a "
            .. "session or a function"):format(name, type(value)), 3)
   end
   return value
+end
+
+-- The row, guided: `how` as in logits:guide.
+local function guide(name, logits, unconditional, scale, how)
+  objects.check_logits(unconditional, name .. ": what unconditional gave", 0)
+  return objects.call(name, 0, logits.guide, logits, unconditional, scale, how)
 end
 
 local arguments = {guidance_scale = true, unconditional = true,
@@ -120,13 +132,13 @@ function guidance.guidance(given)
   local negative = check_ids(given.negative_prompt_ids)
   local other = check_unconditional("guidance", given.unconditional)
   local used = false
-  return objects.new(function()
+  return objects.new("guidance", function()
     local own = other  -- a session serves one row; others take forks of it
     if is_session(other) and used then own = other:fork() end
     used = true
     local unconditional = source_of(own, negative)
     return function(logits, ids, prompt)
-      return logits:guide(unconditional(ids, prompt), scale)
+      return guide("guidance", logits, unconditional(ids, prompt), scale)
     end
   end)
 end
@@ -143,10 +155,11 @@ function guidance.guidance_batched(given)
           scale), 2)
   end
   local other = check_unconditional("guidance_batched", given.unconditional)
-  return objects.new(function()
+  return objects.new("guidance_batched", function()
     local unconditional = source_of(other)
     return function(logits, ids, prompt)
-      return logits:guide(unconditional(ids, prompt), scale, "logits")
+      return guide("guidance_batched", logits, unconditional(ids, prompt),
+                   scale, "logits")
     end
   end)
 end
@@ -159,21 +172,21 @@ function guidance.guidance_dia(given)
                               guidance_top_k = true}, "guidance_dia")
   local scale, k = given.guidance_scale, given.guidance_top_k
   check_scale("guidance_dia", scale)
-  if k ~= nil and (math.type(k) ~= "integer" or k < 1) then
-    error(("guidance_dia: guidance_top_k is %s, must be an integer from 1")
-          :format(tostring(k)), 2)
+  if k ~= nil and (math.type(k) ~= "integer" or k < 1 or k > MOST) then
+    error(("guidance_dia: guidance_top_k is %s, must be an integer from 1 to "
+           .. "%d"):format(show(k), MOST), 2)
   end
   local other = check_unconditional("guidance_dia", given.unconditional)
-  return objects.new(function()
+  return objects.new("guidance_dia", function()
     local unconditional = source_of(other)
     return function(logits, ids, prompt)
       local row = unconditional(ids, prompt)
-      if not k then return logits:guide(row, scale, "beyond") end
-      local best = {}
-      for i, top in ipairs(logits:clone():guide(row, scale, "beyond"):top(k))
-      do
-        best[i] = top.id
+      if not k then
+        return guide("guidance_dia", logits, row, scale, "beyond")
       end
+      local best = {}
+      local guided = guide("guidance_dia", logits:clone(), row, scale, "beyond")
+      for i, top in ipairs(guided:top(k)) do best[i] = top.id end
       return logits:keep(best)
     end
   end)

@@ -10,7 +10,38 @@ local objects = {}
 function objects.callable(value)
   local meta = getmetatable(value)
   return type(value) == "function"
-         or type(meta) == "table" and meta.__call ~= nil
+         or type(meta) == "table" and type(meta.__call) == "function"
+end
+
+-- Whether the value is Logits.
+local function is_logits(value)
+  local meta = type(value) == "userdata" and getmetatable(value)
+  return type(meta) == "table" and meta.__name == "decant.Logits"
+end
+
+-- The level one function further in; 0 says no place.
+local function inner(level) return level > 0 and level + 1 or 0 end
+
+--- Raises unless `value` is Logits, as `error` would with `level`; `what` it is
+-- goes in front.
+function objects.check_logits(value, what, level)
+  if not is_logits(value) then
+    error(("%s: Logits expected, got %s"):format(what, type(value)),
+          inner(level))
+  end
+  return value
+end
+
+--- f(...). What it raises about its argument is said of `name`, and raised as
+-- `error` would with `level` (0: with no place).
+function objects.call(name, level, f, ...)
+  local fine, result = pcall(f, ...)
+  if fine then return result end
+  if type(result) == "string" then
+    local about = result:match "^.-bad argument #%d+ to .- %((.+)%)$"
+    result = name .. ": " .. (about or result:gsub("^[^:\n]+:%d+: ", ""))
+  end
+  error(result, inner(level))
 end
 
 -- The processor for another row.
@@ -22,14 +53,21 @@ end
 
 local Object = {__name = "decant.Processor"}
 
-function Object.__call(self, ...) return self.apply(...) end
+function Object.__call(self, logits, ids, prompt, rng)
+  objects.check_logits(logits, self.name, 2)
+  if type(ids) ~= "table" then
+    error(("%s: a list of the row's ids expected, got %s"):format(
+          self.name, type(ids)), 2)
+  end
+  return self.apply(logits, ids, prompt, rng)
+end
 
-function Object.__fresh(self) return objects.new(self.make) end
+function Object.__fresh(self) return objects.new(self.name, self.make) end
 
 --- A processor with a state: `make` is called once for each row and returns the
 -- function(logits, ids, prompt, rng) that works on it.
-function objects.new(make)
-  return setmetatable({apply = make(), make = make}, Object)
+function objects.new(name, make)
+  return setmetatable({name = name, apply = make(), make = make}, Object)
 end
 
 --- Raises at the factory's caller unless all arguments given by name are known.

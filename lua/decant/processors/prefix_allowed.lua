@@ -1,15 +1,18 @@
 -- processors/prefix_allowed.lua: constrained decoding by a function.
 
 local objects = require "decant.processors.objects"
+local show = require "decant.show"
 
 local known = {prefix_allowed_tokens_fn = true, batch_index = true,
                num_beams = true}
+
+local RETURNED <const> = "prefix_allowed: what the function returned"
 
 local function check_positive(given, name)
   local value = given[name]
   if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
     error(("prefix_allowed: %s is %s, must be an integer from 1"):format(
-          name, tostring(value)), 3)
+          name, show(value)), 3)
   end
   return value or 1
 end
@@ -30,16 +33,17 @@ return function(given)
     error("prefix_allowed: prefix_allowed_tokens_fn is a " .. type(fn)
           .. ", must be a function(ids, batch_index)", 2)
   end
-  return function(logits, ids)
+  local function apply(logits, ids)
     local allowed = fn(ids, index)
-    if type(allowed) ~= "table" or #allowed == 0 then
+    if type(allowed) ~= "table" or rawlen(allowed) == 0 then
       error("prefix_allowed: the function must return a list of ids that is "
             .. "not empty", 0)
     end
-    logits:keep(allowed)
+    objects.call(RETURNED, 0, logits.keep, logits, allowed)
     if rescue and logits:allowed() == 0 then
-      for _, id in ipairs(allowed) do logits[id] = 0 end
+      for i = 1, rawlen(allowed) do logits[rawget(allowed, i)] = 0 end
     end
     return logits
   end
+  return objects.new("prefix_allowed", function() return apply end)
 end

@@ -15,9 +15,10 @@ return function(session, prompt, opts)
   local found = pool.draw(session, prompt, opts)
   for _, result in ipairs(found) do
     if opts.reward then
-      result.score = opts.reward(pool.text(result, opts), result)
+      result.score = pool.number("reward", opts.reward(
+                                 pool.text(result, opts), result))
     elseif not result.score then
-      error("best_of: the inner strategy tells no score: give a reward", 0)
+      error("best_of: the inner_strategy tells no score: give a reward", 0)
     end
   end
   return pool.best(found, opts)

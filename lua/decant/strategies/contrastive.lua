@@ -65,6 +65,7 @@ end
 return function(session, prompt, opts)
   opts = options(opts)
   local alpha, k = opts.penalty_alpha or 0.6, opts.top_k or 4
+  if k == 0 then k = 4 end  -- a config says so where it is silent
   local ids = {}
   local logits, extras = session:feed(prompt, hidden)
   local context = context_of(extras.hidden)

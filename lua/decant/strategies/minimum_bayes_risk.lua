@@ -21,7 +21,9 @@ return function(session, prompt, opts)
   for i, result in ipairs(found) do
     local sum = 0
     for j, other in ipairs(texts) do
-      if j ~= i then sum = sum + utility(texts[i], other) end
+      if j ~= i then
+        sum = sum + pool.number("utility", utility(texts[i], other))
+      end
     end
     result.score = sum / math.max(#texts - 1, 1)
   end
