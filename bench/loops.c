@@ -76,7 +76,7 @@ static void make_source (bench *b, dc_timeline *source) {
   dc_number_places(&b->m->hp, b->source, n, places);
   dc_sequence sequence = {b->source, slots, places, n, out};
   must(dc_encode(b->m, &sequence, 1, &err), &err);
-  must(dc_source_make(b->m, source, out, n, &err), &err);
+  must(dc_sources_make(b->m, &(dc_source){source, out, n}, 1, &err), &err);
   dc_free(out);
 }
 

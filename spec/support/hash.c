@@ -58,7 +58,8 @@ static void make_source (dc_model *m, const char *path, dc_timeline *source) {
   dc_number_places(&m->hp, ids, N_SOURCE, places);
   dc_sequence sequence = {ids, slots, places, N_SOURCE, out};
   must(dc_encode(m, &sequence, 1, &err), path, &err);
-  must(dc_source_make(m, source, out, N_SOURCE, &err), path, &err);
+  must(dc_sources_make(m, &(dc_source){source, out, N_SOURCE}, 1, &err), path,
+       &err);
   dc_free(out);
 }
 

@@ -103,7 +103,7 @@ static void push_sizes (lua_State *L, const dc_model *m) {
     set_stack(L, "encoder_", &hp->encoder);
     set_stack(L, "decoder_", &hp->decoder);
   }
-  set_integer(L, "weight_bytes", dc_model_weight_bytes(m));
+  set_integer(L, "weight_bytes", m->weight_bytes);
   set_integer(L, "packed_bytes", m->weights.packed_bytes);
   lua_pushstring(L, dc_type_of(m->pool.type)->name);
   lua_setfield(L, -2, "cache_type");

@@ -181,7 +181,7 @@ static int model_load (lua_State *L) {
   luaL_setmetatable(L, DC_LUA_MODEL);
   if (!dc_model_open(&m->model, path, &options, &err))
     return dc_push_failure(L, &err);
-  size_t bytes = dc_model_weight_bytes(m->model);
+  size_t bytes = m->model->weight_bytes;
   if (!report_progress(L, 2, 0, bytes) ||
       !report_progress(L, 2, bytes, bytes)) {
     dc_model_release(m->model);
@@ -260,15 +260,20 @@ static int model_encode (lua_State *L) {
 }
 
 
-/* One encoder output [len, d] as a Source; pushes it. */
-static void push_source (lua_State *L, dc_model *m, const float *rows,
-                         size_t n) {
-  dc_error err;
+/* Pushes a Source that is empty yet. */
+static dc_timeline *push_source (lua_State *L, dc_model *m) {
   dc_lua_source *s = dc_new_source(L);
   s->model = m;
   m->refs++;
+  return &s->timeline;
+}
+
+
+static void make_sources (lua_State *L, dc_model *m, const dc_source *sources,
+                          size_t count) {
+  dc_error err;
   size_t before = dc_pool_bytes(&m->pool);
-  if (!dc_source_make(m, &s->timeline, rows, n, &err)) dc_raise(L, &err);
+  if (!dc_sources_make(m, sources, count, &err)) dc_raise(L, &err);
   dc_report_memory(L, dc_pool_bytes(&m->pool) - before);
 }
 
@@ -289,16 +294,19 @@ static int model_sources (lua_State *L) {
   size_t count = t->n_dims == 3 ? t->shape[0] : 1;
   size_t length = t->shape[t->n_dims - 2];
   size_t *slots = dc_push_scratch(L, length, sizeof *slots);
-  float *real = dc_push_scratch(L, masks ? length * d : 0, sizeof *real);
-  lua_newtable(L);
-  for (size_t i = 0; i < count; i++) {
+  dc_source *sources = dc_push_scratch(L, count, sizeof *sources);
+  float *real = dc_push_scratch(L, masks ? count * length * d : 0,
+                                sizeof *real);
+  lua_createtable(L, (int)count, 0);
+  for (size_t i = 0; i < count; i++, real += masks ? length * d : 0) {
     const float *rows = data + i * length * d;
     size_t n = real_slots(L, masks, i, length, slots);
     for (size_t j = 0; masks && j < n; j++)
       memcpy(real + j * d, rows + slots[j] * d, d * sizeof *real);
-    push_source(L, m, masks ? real : rows, n);
+    sources[i] = (dc_source){push_source(L, m), masks ? real : rows, n};
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  make_sources(L, m, sources, count);
   dc_tensor_close(view);
   dc_rows_close(hold);
   return 1;

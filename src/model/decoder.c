@@ -11,13 +11,16 @@
 ** Long feeds go through in slices, so that a prompt of thousands of tokens
 ** needs the activations of a few hundred. Where a slice ends cannot show: a
 ** token reads what is in its timeline, whenever it was put there.
+**
+** Every worker of a crew has a slice of the feeds that are his. Between the
+** slices, when no worker runs, timelines take blocks from the pool and give
+** them back.
 */
-#include "model/model.h"
+#include "model/crew.h"
 
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/threads.h"
 #include "model/outputs.h"
 #include "model/taps.h"
 
@@ -48,9 +51,25 @@ static bool reserve_slice (dc_slice *s, size_t count) {
 }
 
 
+/* Room for a worker's feeds; so many rows at once. */
+static bool reserve_worker (const dc_crew *crew, size_t i,
+                            const dc_feed *steps, size_t keys) {
+  dc_worker *w = &crew->model->workers[i];
+  dc_slice *s = &w->slice;
+  size_t first = crew->begin[i], n = crew->rows[i];
+  if (n > ROWS_AT_ONCE) n = ROWS_AT_ONCE;
+  if (!reserve_slice(s, crew->begin[i + 1] - first) ||
+      !dc_crew_reserve(crew, i, n, keys) || !dc_outputs_reserve(w, n))
+    return false;
+  s->steps = steps + first;
+  s->step = s->from = 0;
+  return true;
+}
+
+
 /* Room for everything first, so that a failure changes nothing. */
-static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
-                     dc_error *err) {
+static bool prepare (dc_model *m, const dc_crew *crew, const dc_feed *steps,
+                     size_t count, dc_error *err) {
   size_t n = 0, keys = 0, last = 0, blocks = 0;
   for (size_t i = 0; i < count; i++) {
     const dc_timeline *source = steps[i].source;
@@ -64,12 +83,10 @@ static bool prepare (dc_model *m, const dc_feed *steps, size_t count,
     keys = end > keys ? end : keys;
     if (source != NULL && source->length > keys) keys = source->length;
   }
-  size_t rows = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
-  int threads = m->threads > 0 ? m->threads : dc_threads();
-  bool ok = reserve_slice(&m->slice, count) &&
-            dc_weights_positions(&m->weights, last + dc_first_place(&m->hp)) &&
-            dc_batch_reserve(&m->batch, &m->hp, rows, keys, threads) &&
-            dc_outputs_reserve(m, rows) && dc_pool_stock(&m->pool, blocks);
+  bool ok = dc_weights_positions(&m->weights, last + dc_first_place(&m->hp)) &&
+            dc_pool_stock(&m->pool, blocks);
+  for (size_t i = 0; ok && i < crew->n; i++)
+    ok = reserve_worker(crew, i, steps, keys);
   for (size_t i = 0; ok && i < count; i++)
     ok = dc_timeline_reserve(steps[i].timeline, &m->pool, steps[i].n);
   return ok || dc_fail(err, "not enough memory to decode %zu tokens", n);
@@ -102,13 +119,14 @@ static size_t place_of (const dc_hparams *hp, int32_t id, size_t at) {
 }
 
 
-static void start_batch (dc_model *m, const dc_slice *s) {
-  dc_batch *b = &m->batch;
+static void start_batch (dc_worker *w) {
+  dc_model *m = w->model;
+  const dc_slice *s = &w->slice;
+  dc_batch *b = &w->batch;
   size_t row = 0;
   b->pool = &m->pool;
   for (size_t i = 0; i < s->count; i++) {
     const dc_feed *part = &s->parts[i];
-    dc_timeline_open(part->timeline, &m->pool, part->n);
     for (size_t j = 0; j < part->n; j++, row++) {
       size_t at = part->timeline->length + j;
       size_t place = place_of(&m->hp, part->ids[j], at);
@@ -121,7 +139,6 @@ static void start_batch (dc_model *m, const dc_slice *s) {
     }
   }
   b->n = row;
-  dc_weights_pack_part(&m->weights, m->file, b->n, b->threads);
   dc_norm_rows(b, b->x, &m->weights.decoder.embedding_norm);
 }
 
@@ -159,9 +176,10 @@ static void drop_unwanted (dc_batch *b, dc_slice *s) {
 }
 
 
-static void decoder_layer (dc_model *m, dc_slice *s, const dc_layer *layer,
-                           bool last) {
-  dc_batch *b = &m->batch;
+static void decoder_layer (dc_worker *w, const dc_layer *layer, bool last) {
+  const dc_model *m = w->model;
+  dc_batch *b = &w->batch;
+  dc_slice *s = &w->slice;
   const dc_stack *stack = &m->weights.decoder;
 
   dc_enter(b, &layer->self.norm);
@@ -190,65 +208,102 @@ static void decoder_layer (dc_model *m, dc_slice *s, const dc_layer *layer,
 
 
 /* The scores of the rows of x that are asked for. */
-static void score (dc_model *m, const dc_slice *s) {
-  const float *x = m->batch.x;
+static void score (dc_worker *w) {
+  const dc_slice *s = &w->slice;
+  const float *x = w->batch.x;
   for (size_t i = 0; i < s->count; i++) {
     const dc_feed *part = &s->parts[i];
-    for (size_t j = 0; j < part->n; j++, x += m->hp.d_model)
+    for (size_t j = 0; j < part->n; j++, x += w->model->hp.d_model)
       if (part->every || (j + 1 == part->n && !part->more))
-        dc_outputs_add(m, x, part->out[part->every ? j : 0]);
+        dc_outputs_add(w, x, part->out[part->every ? j : 0]);
   }
-  dc_outputs_flush(m);
+  dc_outputs_flush(w);
 }
 
 
-static void run_slice (dc_model *m, dc_slice *s) {
-  const dc_stack *stack = &m->weights.decoder;
-  dc_batch *b = &m->batch;
+static void run_slice (dc_worker *w, size_t i, void *context) {
+  const dc_stack *stack = &w->model->weights.decoder;
+  const dc_slice *s = &w->slice;
+  dc_batch *b = &w->batch;
   uint32_t n_layers = stack->sizes.n_layers;
-  start_batch(m, s);
-  for (uint32_t i = 0; i < n_layers; i++) {
-    dc_tap_layer(m, s->parts, s->count, i);
-    decoder_layer(m, s, &stack->layers[i], i + 1 == n_layers);
+  (void)i;
+  (void)context;
+  start_batch(w);
+  for (uint32_t l = 0; l < n_layers && b->n > 0; l++) {
+    dc_tap_layer(w, s->parts, s->count, l);
+    decoder_layer(w, &stack->layers[l], l + 1 == n_layers);
   }
   dc_norm_rows(b, b->x, &stack->output_norm);
   dc_tap_hidden(b, s->parts, s->count);
-  score(m, s);
-  for (size_t i = 0; i < s->count; i++)
-    dc_timeline_extend(s->parts[i].timeline, &m->pool, s->added[i]);
+  score(w);
 }
 
 
-/* The next tokens of the feeds, from token *from of feed *step on. */
-static void fill_slice (dc_slice *s, const dc_feed *steps, size_t d_model,
-                        size_t *step, size_t *from) {
+/* The next tokens of the feeds. */
+static void fill_slice (dc_slice *s, size_t d_model) {
   size_t left = ROWS_AT_ONCE;
   memset(s->parts, 0, s->count * sizeof *s->parts);
   memset(s->added, 0, s->count * sizeof *s->added);
   for (size_t i = 0; i < s->count; i++)
-    s->parts[i].timeline = steps[i].timeline;
-  while (*step < s->count && left > 0) {
-    size_t rest = steps[*step].n - *from;
+    s->parts[i].timeline = s->steps[i].timeline;
+  while (s->step < s->count && left > 0) {
+    size_t rest = s->steps[s->step].n - s->from;
     size_t n = rest < left ? rest : left;
-    cut_part(s, *step, &steps[*step], *from, n, d_model);
-    s->added[*step] = n;
+    cut_part(s, s->step, &s->steps[s->step], s->from, n, d_model);
+    s->added[s->step] = n;
     left -= n;
-    *from += n;
+    s->from += n;
     if (n < rest) return;
-    *from = 0;
-    (*step)++;
+    s->from = 0;
+    s->step++;
   }
+}
+
+
+/* The next slice of each worker, with room for it in its timelines; false when
+   all is done. */
+static bool begin_slices (const dc_crew *crew) {
+  dc_model *m = crew->model;
+  bool any = false;
+  size_t rows = 0;
+  for (size_t i = 0; i < crew->n; i++) {
+    dc_slice *s = &m->workers[i].slice;
+    any |= s->step < s->count;
+    fill_slice(s, m->hp.d_model);
+    for (size_t j = 0; j < s->count; j++) {
+      dc_timeline_open(s->parts[j].timeline, &m->pool, s->parts[j].n);
+      rows += s->parts[j].n;
+    }
+  }
+  if (any) dc_crew_pack(crew, rows);
+  return any;
+}
+
+
+static void end_slices (const dc_crew *crew) {
+  dc_model *m = crew->model;
+  for (size_t i = 0; i < crew->n; i++) {
+    const dc_slice *s = &m->workers[i].slice;
+    for (size_t j = 0; j < s->count; j++)
+      dc_timeline_extend(s->parts[j].timeline, &m->pool, s->added[j]);
+  }
+}
+
+
+static size_t rows_of_feed (const void *steps, size_t i) {
+  return ((const dc_feed *)steps)[i].n;
 }
 
 
 bool dc_decode (dc_model *m, const dc_feed *steps, size_t count,
                 dc_error *err) {
-  size_t step = 0, from = 0;
-  if (!prepare(m, steps, count, err)) return false;
+  dc_crew crew;
+  dc_crew_form(&crew, m, steps, count, rows_of_feed);
+  if (!prepare(m, &crew, steps, count, err)) return false;
   dc_step_begin();
-  while (step < count) {
-    fill_slice(&m->slice, steps, m->hp.d_model, &step, &from);
-    run_slice(m, &m->slice);
+  while (begin_slices(&crew)) {
+    dc_crew_run(&crew, run_slice, NULL);
+    end_slices(&crew);
   }
   dc_step_end();
   return true;

@@ -5,12 +5,11 @@
 ** Sequences of a batch lie packed one behind the other, without padding; each
 ** token sees the tokens of its own sequence and no others.
 */
-#include "model/model.h"
+#include "model/crew.h"
 
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/threads.h"
 
 #define ROWS_AT_ONCE 256
 
@@ -49,37 +48,40 @@ static bool make_tiles (tiles *t, dc_model *m, const dc_sequence *sequences,
 }
 
 
-static void start_batch (dc_model *m, const dc_sequence *sequences,
-                         const tiles *t) {
-  dc_batch *b = &m->batch;
+/* A worker's sequences and their timelines. */
+static void start_batch (dc_worker *w, const dc_sequence *sequences,
+                         const tiles *t, const dc_timeline *timelines,
+                         size_t count) {
+  const dc_weights *weights = &w->model->weights;
+  dc_batch *b = &w->batch;
   b->pool = &t->pool;
-  for (size_t i = 0, row = 0; i < t->count; i++) {
+  for (size_t i = 0, row = 0; i < count; i++) {
     const dc_sequence *s = &sequences[i];
     for (size_t j = 0; j < s->n; j++, row++) {
-      dc_embed(b, row, &m->weights.embedding, m->weights.encoder.positions,
+      dc_embed(b, row, &weights->embedding, weights->encoder.positions,
                s->ids[j], s->places[j]);
-      b->views[row] =
-        (dc_view){&t->timelines[i], s->n, s->places[j], s->places};
+      b->views[row] = (dc_view){&timelines[i], s->n, s->places[j], s->places};
     }
   }
-  dc_norm_rows(b, b->x, &m->weights.encoder.embedding_norm);
+  dc_norm_rows(b, b->x, &weights->encoder.embedding_norm);
 }
 
 
 static void store_keys_and_values (dc_batch *b, const dc_layer *layer,
-                                   const tiles *t,
-                                   const dc_sequence *sequences) {
-  for (size_t i = 0, row = 0; i < t->count; row += sequences[i++].n)
-    dc_store(b, &t->pool, &t->timelines[i], layer, 0, row, sequences[i].n);
+                                   const tiles *t) {
+  for (size_t row = 0, n; row < b->n; row += n) {
+    const dc_view *view = &b->views[row];
+    n = view->n_keys;
+    dc_store(b, &t->pool, view->timeline, layer, 0, row, n);
+  }
 }
 
 
 static void encoder_layer (dc_batch *b, const dc_stack *stack,
-                           const dc_layer *layer, const tiles *t,
-                           const dc_sequence *sequences) {
+                           const dc_layer *layer, const tiles *t) {
   dc_enter(b, &layer->self.norm);
   dc_project(b, &layer->self, true);
-  store_keys_and_values(b, layer, t, sequences);
+  store_keys_and_values(b, layer, t);
   dc_attend(b, b->views, layer, &stack->sizes, stack->biases);
   dc_leave(b, &layer->self.o, &layer->self.norm, &layer->self.post_norm);
 
@@ -107,10 +109,36 @@ void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
 }
 
 
+/* What the workers of an encoder share. */
+typedef struct encoding {
+  const dc_crew *crew;
+  const dc_sequence *sequences;
+  const tiles *tiles;
+} encoding;
+
+
+static void encode_some (dc_worker *w, size_t i, void *context) {
+  const encoding *c = context;
+  const dc_stack *stack = &w->model->weights.encoder;
+  const size_t *begin = &c->crew->begin[i];
+  const dc_sequence *sequences = c->sequences + begin[0];
+  size_t count = begin[1] - begin[0];
+  dc_batch *b = &w->batch;
+  start_batch(w, sequences, c->tiles, c->tiles->timelines + begin[0], count);
+  for (uint32_t l = 0; l < stack->sizes.n_layers; l++)
+    encoder_layer(b, stack, &stack->layers[l], c->tiles);
+  dc_norm_rows(b, b->x, &stack->output_norm);
+  scatter(b, sequences, count);
+}
+
+
+static size_t tokens_of (const void *sequences, size_t i) {
+  return ((const dc_sequence *)sequences)[i].n;
+}
+
+
 bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
                 dc_error *err) {
-  const dc_stack *stack = &m->weights.encoder;
-  dc_batch *b = &m->batch;
   size_t total = 0, longest = 0, last = 0;
   for (size_t i = 0; i < count; i++) {
     size_t n = sequences[i].n;
@@ -120,19 +148,17 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
       if (sequences[i].places[j] >= last) last = sequences[i].places[j] + 1;
   }
   if (total == 0) return true;
-  int threads = m->threads > 0 ? m->threads : dc_threads();
   tiles t = {0};
+  dc_crew crew;
+  dc_crew_form(&crew, m, sequences, count, tokens_of);
   bool ok = make_tiles(&t, m, sequences, count) &&
-            dc_weights_positions(&m->weights, last) &&
-            dc_batch_reserve(b, &m->hp, total, longest, threads);
+            dc_weights_positions(&m->weights, last);
+  for (size_t i = 0; ok && i < crew.n; i++)
+    ok = dc_crew_reserve(&crew, i, crew.rows[i], longest);
   if (ok) {
     dc_step_begin();
-    dc_weights_pack_part(&m->weights, m->file, total, threads);
-    start_batch(m, sequences, &t);
-    for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
-      encoder_layer(b, stack, &stack->layers[i], &t, sequences);
-    dc_norm_rows(b, b->x, &stack->output_norm);
-    scatter(b, sequences, count);
+    dc_crew_pack(&crew, total);
+    dc_crew_run(&crew, encode_some, &(encoding){&crew, sequences, &t});
     dc_step_end();
   }
   free_tiles(&t);
@@ -140,33 +166,66 @@ bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
 }
 
 
+/* ---- sources ----------------------------------------------------------- */
+
 /* The keys and values of rows at..at+n-1 in one layer. */
-static void read_source (dc_model *m, dc_timeline *source,
-                         const dc_layer *layer, const float *rows, size_t at,
-                         size_t n) {
-  dc_batch *b = &m->batch;
-  const dc_linear *const w[] = {&layer->cross.k, &layer->cross.v};
+static void read_rows (dc_worker *w, const dc_source *source,
+                       const dc_layer *layer, size_t at, size_t n) {
+  const dc_model *m = w->model;
+  dc_batch *b = &w->batch;
+  const dc_linear *const weights[] = {&layer->cross.k, &layer->cross.v};
   float *const out[] = {b->k, b->v};
-  dc_linear_apply_all(w, out, 2, rows + at * m->hp.d_model, n, &b->scratch,
-                      b->threads);
-  dc_store(b, &m->pool, source, layer, at, 0, n);
+  dc_linear_apply_all(weights, out, 2, source->rows + at * m->hp.d_model, n,
+                      &b->scratch, b->threads);
+  dc_store(b, &m->pool, source->timeline, layer, at, 0, n);
 }
 
 
-bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
-                     size_t n, dc_error *err) {
-  const dc_stack *stack = &m->weights.decoder;
-  size_t some = n < ROWS_AT_ONCE ? n : ROWS_AT_ONCE;
-  int threads = m->threads > 0 ? m->threads : dc_threads();
-  if (!dc_timeline_reserve(source, &m->pool, n) ||
-      !dc_batch_reserve(&m->batch, &m->hp, some, 1, threads))
-    return dc_fail(err, "not enough memory for a source of %zu tokens", n);
+typedef struct reading {
+  const dc_crew *crew;
+  const dc_source *sources;
+} reading;
+
+
+static void read_some (dc_worker *w, size_t i, void *context) {
+  const reading *c = context;
+  const dc_stack *stack = &w->model->weights.decoder;
+  for (uint32_t l = 0; l < stack->sizes.n_layers; l++)
+    for (size_t s = c->crew->begin[i]; s < c->crew->begin[i + 1]; s++) {
+      const dc_source *source = &c->sources[s];
+      for (size_t at = 0, n; at < source->n; at += n) {
+        n = source->n - at < ROWS_AT_ONCE ? source->n - at : ROWS_AT_ONCE;
+        read_rows(w, source, &stack->layers[l], at, n);
+      }
+    }
+}
+
+
+static size_t rows_of_source (const void *sources, size_t i) {
+  return ((const dc_source *)sources)[i].n;
+}
+
+
+bool dc_sources_make (dc_model *m, const dc_source *sources, size_t count,
+                      dc_error *err) {
+  size_t total = 0, some = 0;
+  bool ok = true;
+  dc_crew crew;
+  dc_crew_form(&crew, m, sources, count, rows_of_source);
+  for (size_t i = 0; ok && i < count; i++) {
+    total += sources[i].n;
+    some = sources[i].n > some ? sources[i].n : some;
+    ok = dc_timeline_reserve(sources[i].timeline, &m->pool, sources[i].n);
+  }
+  some = some < ROWS_AT_ONCE ? some : ROWS_AT_ONCE;
+  for (size_t i = 0; ok && i < crew.n; i++)
+    ok = dc_crew_reserve(&crew, i, some, 1);
+  if (!ok)
+    return dc_fail(err, "not enough memory for sources of %zu tokens", total);
   dc_step_begin();
-  for (uint32_t i = 0; i < stack->sizes.n_layers; i++)
-    for (size_t at = 0; at < n; at += some)
-      read_source(m, source, &stack->layers[i], rows, at,
-                  n - at < some ? n - at : some);
+  dc_crew_run(&crew, read_some, &(reading){&crew, sources});
   dc_step_end();
-  source->length = n;
+  for (size_t i = 0; i < count; i++)
+    sources[i].timeline->length = sources[i].n;
   return true;
 }

@@ -25,6 +25,14 @@ static size_t limit_of (const dc_hparams *hp, size_t asked) {
 }
 
 
+static size_t weight_bytes (const dc_gguf *file) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < dc_gguf_n_tensors(file); i++)
+    bytes += dc_gguf_tensor_at(file, i)->size;
+  return bytes;
+}
+
+
 static void make_pool (dc_model *m, dc_type type) {
   const dc_stack *decoder = &m->weights.decoder;
   const dc_stack_sizes *s = &decoder->sizes;
@@ -44,6 +52,7 @@ static bool load (dc_model *m, const char *path,
   if (!options->ids_only &&
       !dc_tokenizer_from_gguf(&m->tokenizer, m->file, err))
     return false;
+  m->weight_bytes = weight_bytes(m->file);
   m->vocab_only = options->vocab_only;
   if (m->vocab_only)
     return m->tokenizer != NULL ||
@@ -78,20 +87,14 @@ bool dc_model_open (dc_model **out, const char *path,
 
 void dc_model_release (dc_model *m) {
   if (m == NULL || --m->refs > 0) return;
-  dc_batch_free(&m->batch);
-  dc_slice_free(&m->slice);
-  dc_outputs_free(&m->outputs);
+  for (size_t i = 0; i < DC_MAX_THREADS; i++) {
+    dc_batch_free(&m->workers[i].batch);
+    dc_slice_free(&m->workers[i].slice);
+    dc_outputs_free(&m->workers[i].outputs);
+  }
   dc_pool_free(&m->pool);
   dc_weights_free(&m->weights);
   dc_tokenizer_free(m->tokenizer);
   dc_gguf_close(m->file);
   dc_free(m);
-}
-
-
-size_t dc_model_weight_bytes (const dc_model *m) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < dc_gguf_n_tensors(m->file); i++)
-    bytes += dc_gguf_tensor_at(m->file, i)->size;
-  return bytes;
 }

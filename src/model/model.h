@@ -8,6 +8,7 @@
 #ifndef DC_MODEL_H
 #define DC_MODEL_H
 
+#include "base/threads.h"
 #include "format/gguf.h"
 #include "model/graph.h"
 #include "text/tokenizer.h"
@@ -20,14 +21,25 @@ typedef struct dc_outputs {
   size_t n, max;
 } dc_outputs;
 
-/* Tokens that go through the decoder together: parts of feeds, some of none
-   (decoder.c). */
+/* Tokens that go through the decoder together: parts of a worker's feeds, some
+   of none (decoder.c). */
 typedef struct dc_slice {
   struct dc_feed *parts;  /* [count] */
   struct dc_taps *taps;   /* [count]: what the parts' taps point to */
   size_t *added;          /* [count]: positions that the timelines get */
   size_t count, max;
+  const struct dc_feed *steps;  /* [count]: the feeds, */
+  size_t step, from;      /* of which this feed's token comes next */
 } dc_slice;
+
+/* What it takes to bring some rows through a stack: by all threads together,
+   or by one of them, which then shares nothing with the others (crew.h). */
+typedef struct dc_worker {
+  struct dc_model *model;
+  dc_batch batch;
+  dc_slice slice;
+  dc_outputs outputs;
+} dc_worker;
 
 typedef struct dc_model {
   size_t refs;              /* the model, and sources and rows made of it */
@@ -36,10 +48,9 @@ typedef struct dc_model {
   dc_hparams hp;
   dc_weights weights;
   dc_pool pool;
-  dc_batch batch;
-  dc_slice slice;
-  dc_outputs outputs;
+  dc_worker workers[DC_MAX_THREADS];  /* the first for all threads together */
   size_t context;           /* most positions of a sequence */
+  size_t weight_bytes;      /* in the file */
   int threads;              /* 0: the module's budget */
   bool vocab_only;
 } dc_model;
@@ -101,9 +112,6 @@ bool dc_model_open (dc_model **out, const char *path,
 /* Drops one reference; the last one frees. Accepts NULL. */
 void dc_model_release (dc_model *m);
 
-/* Bytes of weights in the file. */
-size_t dc_model_weight_bytes (const dc_model *m);
-
 /* The places of the tokens of a whole sequence, masked ones included: 0, 1,
    2, ..., or as the architecture numbers them. */
 void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
@@ -114,10 +122,17 @@ void dc_number_places (const dc_hparams *hp, const int32_t *ids, size_t n,
 bool dc_encode (dc_model *m, const dc_sequence *sequences, size_t count,
                 dc_error *err);
 
-/* Cross-attention's keys and values of n encoder rows [n, d_model], computed
+/* The keys and values that cross-attention reads of n encoder rows, computed
    once and kept as a timeline. */
-bool dc_source_make (dc_model *m, dc_timeline *source, const float *rows,
-                     size_t n, dc_error *err);
+typedef struct dc_source {
+  dc_timeline *timeline;  /* empty */
+  const float *rows;      /* [n, d_model] */
+  size_t n;
+} dc_source;
+
+/* Makes some of them; where memory is short none. */
+bool dc_sources_make (dc_model *m, const dc_source *sources, size_t count,
+                      dc_error *err);
 
 /* Appends to each timeline and scores. All steps go through together. A
    timeline that would outgrow the context, or memory that is short, is an

@@ -12,18 +12,18 @@
 #include "model/outputs.h"
 
 
-void dc_tap_layer (dc_model *m, const dc_feed *steps, size_t count,
+void dc_tap_layer (dc_worker *w, const dc_feed *steps, size_t count,
                    uint32_t layer) {
-  const float *x = m->batch.x;
-  size_t d = m->hp.d_model;
+  const float *x = w->batch.x;
+  size_t d = w->model->hp.d_model;
   for (size_t i = 0; i < count; x += steps[i++].n * d) {
     const dc_taps *taps = steps[i].taps;
     if (taps == NULL || steps[i].n == 0) continue;
     for (size_t j = 0; j < taps->n_layers; j++)
       if (taps->layers[j] == layer)
-        dc_outputs_add(m, x + (steps[i].n - 1) * d, taps->early[j]);
+        dc_outputs_add(w, x + (steps[i].n - 1) * d, taps->early[j]);
   }
-  dc_outputs_flush(m);
+  dc_outputs_flush(w);
 }
 
 

@@ -9,7 +9,7 @@
 #include "model/model.h"
 
 /* Before layer `layer`: the early exits there. */
-void dc_tap_layer (dc_model *m, const dc_feed *steps, size_t count,
+void dc_tap_layer (dc_worker *w, const dc_feed *steps, size_t count,
                    uint32_t layer);
 
 /* When the queries of its cross-attention are there: the weights. */
