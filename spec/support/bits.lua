@@ -43,8 +43,9 @@ local function bytes_of(logits)
   return string.pack(("f"):rep(#values), table.unpack(values))
 end
 
--- Rows for the first `batch` sources; a causal model reads none.
-local function new_rows(model, batch)
+-- Rows for the first `batch` sources, the first one at `place` (1); a causal
+-- model reads none.
+local function new_rows(model, batch, place)
   local rows = {}
   if model:hparams().kind == "causal" then
     for i = 1, batch do rows[i] = model:rows(1) end
@@ -52,8 +53,12 @@ local function new_rows(model, batch)
   end
   local inputs, masks = {}, {}
   for i = 1, batch do
-    inputs[i], masks[i] = within(sources[i], model:hparams().vocab), {}
-    for j = 1, #inputs[i] do masks[i][j] = 1 end
+    inputs[i] = within(sources[i], model:hparams().vocab)
+  end
+  inputs[1], inputs[place or 1] = inputs[place or 1], inputs[1]
+  for i, ids in ipairs(inputs) do
+    masks[i] = {}
+    for j = 1, #ids do masks[i][j] = 1 end
   end
   for i, source in ipairs(model:sources(model:encode(inputs), masks)) do
     rows[i] = model:rows(1, source)
@@ -61,19 +66,22 @@ local function new_rows(model, batch)
   return rows
 end
 
--- The scores behind the prompt of row 1 when `batch` rows go together and the
--- prompt comes in pieces that end at `cuts`.
-local function scores(model, ids, batch, cuts)
+-- The scores behind the prompt of the row at `place` (1) when `batch` rows go
+-- together and the prompt comes in pieces that end at `cuts`.
+local function scores(model, ids, batch, cuts, place)
   local requests, last = {}, nil
-  for i, rows in ipairs(new_rows(model, batch)) do requests[i] = {rows} end
+  place = place or 1
+  for i, rows in ipairs(new_rows(model, batch, place)) do
+    requests[i] = {rows}
+  end
   local from = 1
   for _, to in ipairs(cuts) do
     for i, request in ipairs(requests) do
       local piece = table.move(ids, from, to, 1, {})
-      if i > 1 then piece[1] = (piece[1] + i) % 60 end  -- the others differ
+      if i ~= place then piece[1] = (piece[1] + i) % 60 end  -- these differ
       request[2] = {piece}
     end
-    last = core.forward(requests)[1][1]
+    last = core.forward(requests)[place][1]
     from = to + 1
   end
   for _, request in ipairs(requests) do request[1]:close() end
@@ -178,7 +186,10 @@ local function check(model, way)
   for _, n in ipairs(way.threads) do
     core.threads(n)
     same(n .. " threads", scores(model, ids, 1, whole))
-    same(n .. " threads, batch of 9", scores(model, ids, 9, {17, length}))
+    for place = 1, 9, 4 do  -- of the first thread, another, the last
+      same(("%d threads, row %d of 9"):format(n, place),
+           scores(model, ids, 9, {17, length}, place))
+    end
     same(n .. " threads, 4 beams", beam_scores(model, ids, 4))
     same(n .. " threads, no cache", teacher_forced(model, ids)[length])
   end
