@@ -72,14 +72,13 @@ bool dc_logits_softmax (const dc_logits *row, dc_error *err) {
 bool dc_logits_log_softmax (const dc_logits *row, dc_error *err) {
   float max;
   if (!highest(row, &max, err)) return false;
-  const dc_kernels *k = dc_kernels_get();
   if (max < INFINITY) {
-    k->log_softmax(row->x, row->n);
+    dc_kernels_get()->log_softmax(row->x, row->n);
     return true;
   }
-  bool fine = dc_logits_softmax(row, err);
-  k->log(row->x, row->x, row->n);
-  return fine;
+  size_t id = first_equal(row, max);
+  for (size_t i = 0; i < row->n; i++) row->x[i] = i == id ? 0 : -INFINITY;
+  return true;
 }
 
 

@@ -44,7 +44,7 @@ bool dc_logits_log_probability (const dc_logits *row, size_t id,
    probabilities into row->a, by token id; *count is cut to what is there. */
 bool dc_logits_top (const dc_logits *row, size_t *count, dc_error *err);
 
-/* In place. */
+/* In place; log_softmax needs no scratch. */
 bool dc_logits_softmax (const dc_logits *row, dc_error *err);
 bool dc_logits_log_softmax (const dc_logits *row, dc_error *err);
 
