@@ -81,7 +81,7 @@ static void make_source (bench *b, dc_timeline *source) {
 }
 
 
-/* ---- one row -------------------------------------------------------------- */
+/* ---- one row ------------------------------------------------------------- */
 
 static void step (bench *b, dc_timeline *t, const dc_timeline *source,
                   int32_t id) {
@@ -136,7 +136,7 @@ static void one_row (bench *b, size_t n, const dc_timeline *source,
 }
 
 
-/* ---- beams ------------------------------------------------------------------ */
+/* ---- beams --------------------------------------------------------------- */
 
 typedef struct beam {
   double score;
@@ -206,7 +206,7 @@ static void beam_search (bench *b, size_t n, const dc_timeline *source) {
 }
 
 
-/* ---- text ------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------- */
 
 /* The text of the best row, where the model has a tokenizer. */
 static void make_text (bench *b, size_t n) {
@@ -222,7 +222,7 @@ static void make_text (bench *b, size_t n) {
 }
 
 
-/* ---- commands --------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------ */
 
 static void run (bench *b, const char *name, size_t n) {
   dc_timeline source = {0};

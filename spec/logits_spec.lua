@@ -311,6 +311,21 @@ describe("the beam step", function()
     end, "row 2 is a number, must be Logits")
   end)
 
+  it("leaves a dead beam out also where its logits are inf", function()
+    local rows = {core.logits {1, inf, 2}, core.logits {1, 2, 3}}
+    assert.same({{row = 2, id = 2, score = 3}, {row = 2, id = 1, score = 2},
+                 {row = 2, id = 0, score = 1}},
+                core.beam_candidates(rows, {-inf, 0}, 5))
+    local first = {}
+    for i = 1, 60 do
+      local drawn = core.beam_sample(rows, {-inf, 0}, 5, core.rng(i))
+      assert.equal(3, #drawn)
+      for _, c in ipairs(drawn) do assert.equal(2, c.row) end
+      first[drawn[1].id] = true
+    end
+    assert.same({[0] = true, true, true}, first)
+  end)
+
   it("raises when nothing is left, on a NaN, and on misfits", function()
     local row = core.logits {0, 1}
     local none = core.logits {-inf, -inf}

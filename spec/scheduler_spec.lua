@@ -212,6 +212,46 @@ describe("the scheduler", function()
     assert.equal(0, engine.passes)
   end)
 
+  -- A pool with n jobs that wait for scores.
+  local function waiting(n)
+    local engine, pool = echo_engine(), scheduler.new()
+    for i = 1, n do
+      pool:start(asker(engine, i, 2, {}), 1, function() end)
+    end
+    return pool
+  end
+
+  it("counts who shares passes, however a pool ends", function()
+    collectgarbage()
+    assert.equal(0, scheduler.sharing)
+    local pool = waiting(3)
+    assert.equal(3, scheduler.sharing)
+    pool:drop(pool.live[2])
+    assert.equal(2, scheduler.sharing)
+    pool:close()
+    pool:close()
+    assert.equal(0, scheduler.sharing)
+    assert.has_error(function()
+      local engine = echo_engine()
+      run({asker(engine, 1, 3, {}), function() error("no", 0) end}, 2)
+    end, "no")
+    assert.equal(0, scheduler.sharing)
+  end)
+
+  it("counts a pool out once that is collected, and closed then", function()
+    local closed = 0
+    do
+      local holder = setmetatable({}, {__gc = function(self)
+        self.pool:close()
+        closed = closed + 1
+      end})
+      holder.pool = waiting(2)
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.same({1, 0}, {closed, scheduler.sharing})
+  end)
+
   it("raises a failed pass in the job that is at fault, and only there",
      function()
     local said, pool = {}, scheduler.new()

@@ -236,6 +236,15 @@ describe("diverse beams", function()
       first[h.ids[1]] = true
     end
   end)
+
+  it("pay for each time, also where that is beyond an integer", function()
+    local found = search{groups = 4, penalty = 5 << 60, process = function(row)
+      row:keep{3, 4}
+    end}
+    local times = {[3] = 0, [4] = 0}
+    for _, h in ipairs(found) do times[h.ids[1]] = times[h.ids[1]] + 1 end
+    assert.same({[3] = 2, [4] = 2}, times)
+  end)
 end)
 
 

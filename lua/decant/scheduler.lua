@@ -88,10 +88,9 @@ end
 -- ---- one job ----
 
 -- From here on the job does not wait for others.
-local function part(pool, job)
+local function part(job)
   if job.alone then return end
   job.alone = true
-  pool.sharing = pool.sharing - 1
   scheduler.sharing = scheduler.sharing - 1
 end
 
@@ -101,7 +100,7 @@ local function finish(pool, job, fine, failure)
   if not job.alive then return end
   job.alive, job.engine, job.answers = false, nil, nil
   pool.width, pool.ended = pool.width - job.width, true
-  part(pool, job)
+  part(job)
   if not fine then coroutine.close(job.co) end
   job.ended(job, fine, failure)
 end
@@ -255,7 +254,7 @@ function Pool:start(body, width, ended)
   scheduled[job.co] = job
   self.live[#self.live + 1] = job
   self.width = self.width + width
-  self.sharing, scheduler.sharing = self.sharing + 1, scheduler.sharing + 1
+  scheduler.sharing = scheduler.sharing + 1
   advance(self, job)
   forget_ended(self)
   return job
@@ -269,7 +268,7 @@ function Pool:round()
   while asking[1] do compute(asking, ready) end
   if self.last and #self.live == 1 then
     local host = current_job()
-    if not host or host.alone then part(self, self.live[1]) end
+    if not host or host.alone then part(self.live[1]) end
   end
   for i = 1, #ready do
     local job = ready[i]
@@ -297,16 +296,16 @@ end
 -- live: all jobs; asking: those that wait for scores; ready: those that have
 -- them and did not go on yet (false: did).
 function scheduler.new()
-  return setmetatable({live = {}, asking = {}, ready = {}, width = 0,
-                       sharing = 0}, Pool)
+  return setmetatable({live = {}, asking = {}, ready = {}, width = 0}, Pool)
 end
 
 
 Pool.__close = Pool.close
 
--- One that a host has left for good: its jobs wait for nobody any more.
+-- One that a host has left for good: its jobs wait for nobody any more. (What
+-- held it may still close it, in a finaliser of its own.)
 function Pool:__gc()
-  scheduler.sharing = scheduler.sharing - self.sharing
+  for _, job in ipairs(self.live) do part(job) end
 end
 
 local function raise(_, fine, failure)

@@ -13,7 +13,7 @@
 -- was read for one depends on the tokens in front of it alone. So no strategy
 -- has to keep anything: where an unknown token turns up, and only there, what
 -- stands in front is read once more (reread.lua), and the answer is remembered
--- under it.
+-- under it: in a tree of the rows, for a beam shares its beginning with others.
 --
 -- What a reader would get wrong: several runs on one input (best_of) ask in
 -- turns, each while the other waits for its scores. So who comes while the
@@ -27,9 +27,16 @@ Unknowns.__index = Unknowns
 local attention <const> = {attention = true}
 
 
--- What the row has in front of its token i.
-local function before(ids, i)
-  return table.concat(ids, " ", 1, i - 1)
+-- The node behind ids[1 .. n]: of the ids that follow there, the nodes; and
+-- `shown`, what stands there for an unknown one, once that is found.
+local function node_behind(self, ids, n)
+  local node = self.tree
+  for i = 1, n do
+    local id = ids[i]
+    node[id] = node[id] or {}
+    node = node[id]
+  end
+  return node
 end
 
 
@@ -86,8 +93,8 @@ local function look(self, ids, n)
   local reader = own or self.reader
   reader:read(table.move(ids, 1, n, 1, {}), function(i, _, read)
     if ids[i] == unk then
-      self.found[before(ids, i)] = most_read(read:totable(), item.pieces)
-                                   or unk
+      node_behind(self, ids, i - 1).shown =
+        most_read(read:totable(), item.pieces) or unk
     end
   end)
   if not own then self.busy = false end
@@ -97,16 +104,24 @@ end
 -- What the model wrote stays where it was closed meanwhile.
 function Unknowns:at(ids, i)
   if ids[i] ~= self.unk then return ids[i] end
-  local key = before(ids, i)
-  if not self.found[key] and self.model.core then look(self, ids, i) end
-  return self.found[key] or self.unk
+  local node = node_behind(self, ids, i - 1)
+  if not node.shown and self.model.core then look(self, ids, i) end
+  return node.shown or self.unk
 end
 
 
--- The last one first: what is read for it has all in front of it.
+-- What is read for the last one has all in front of it, so one walk finds them.
 function Unknowns:all(ids, from)
-  local list = table.move(ids, from, #ids, 1, {})
-  for i = #list, 1, -1 do list[i] = self:at(ids, from + i - 1) end
+  local unk, last = self.unk, #ids
+  local list = table.move(ids, from, last, 1, {})
+  while last >= from and ids[last] ~= unk do last = last - 1 end
+  if last < from then return list end
+  self:at(ids, last)
+  local node = node_behind(self, ids, from - 1)
+  for i = from, last do
+    if ids[i] == unk then list[i - from + 1] = node.shown or unk end
+    node = node[ids[i]]
+  end
   return list
 end
 
@@ -127,7 +142,7 @@ local function new(call, item)
   if not call.config.replace_unknowns or not unk or not item.ids then
     return nil
   end
-  return setmetatable({model = call.model, item = item, unk = unk, found = {}},
+  return setmetatable({model = call.model, item = item, unk = unk, tree = {}},
                       Unknowns)
 end
 

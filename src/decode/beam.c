@@ -5,6 +5,7 @@
 #include "decode/beam.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "math/kernels.h"
 
@@ -72,7 +73,7 @@ static size_t offer (const dc_beams *beams, dc_candidate *heap, size_t count,
   const float *x = beams->x[r];
   for (size_t i = start; i < end; i++) {
     dc_candidate it = {x[i] + beams->scores[r], (int32_t)r, (int32_t)i};
-    if (it.score == -INFINITY) continue;
+    if (!(it.score > -INFINITY)) continue;  /* NaN: a dead beam's inf */
     if (count < n) {
       heap[count] = it;
       rise(heap, count++);
@@ -137,8 +138,12 @@ static bool weigh (const dc_beams *beams, float *weights, double *sums,
     return dc_fail(err, "no token is allowed: every logit is -inf");
   for (size_t r = 0; r < beams->rows; r++) {
     float *w = weights + r * beams->vocab;
-    k->shift(w, beams->x[r], (float)(beams->scores[r] - max), beams->vocab);
-    k->exp(w, w, beams->vocab);
+    if (beams->scores[r] > -INFINITY) {
+      k->shift(w, beams->x[r], (float)(beams->scores[r] - max), beams->vocab);
+      k->exp(w, w, beams->vocab);
+    } else {  /* shifted, an inf would become a NaN */
+      memset(w, 0, beams->vocab * sizeof *w);
+    }
     sums[r] = total(w, beams->vocab);
   }
   return true;

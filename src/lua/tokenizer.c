@@ -6,8 +6,8 @@
 **       options: bos, eos, special (booleans), side ("source" | "target")
 **   t:pieces(text [, options])   -> the piece of each id; an unknown one is the
 **                                   text it stands for (Marian: "<unk>")
-**   t:surfaces(text [, options]) -> the stretch of the normalised text that each
-**                                   id stands for; "" where there is none
+**   t:surfaces(text [, options]) -> the stretch of the normalised text that
+**                                   each id stands for; "" where there is none
 **   t:normalize(text [, {side=}]) -> text as the model sees it
 **   t:split(text)                -> the stretches that the text is cut into
 **                                   before the model works on them

@@ -9,10 +9,10 @@
 ** bound by the memory, and gets half as much again from it.
 **
 ** To make it takes as long as several steps of one token. So its room is taken
-** when the model is loaded, where a lack of memory costs no more than speed, and
-** it is filled part by part, in front of the first tokens: what is copied already
-** is read from here, and the rest from the file. The bits are the same, and who
-** loads a model to ask it for one token pays for one part.
+** when the model is loaded, where a lack of memory costs no more than speed,
+** and it is filled part by part, in front of the first tokens: what is copied
+** already is read from here, and the rest from the file. The bits are the same,
+** and who loads a model to ask it for one token pays for one part.
 **
 ** The rows of a matrix that is copied are not read any more, save those of an
 ** embedding that tokens look up: their pages go back to the system, so that the
@@ -27,8 +27,8 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define WORK 2.0  /* of copying a weight, in multiply-adds */
 
-/* What a token of a pass copies of it: so that a pass of one takes about half as
-   long again while something is left, but no crumbs; many tokens pay for all
+/* What a token of a pass copies of it: so that a pass of one takes about half
+   as long again while something is left, but no crumbs; many tokens pay for all
    of it at once. */
 #define PARTS 16
 #define LEAST_PART ((size_t)1 << 20)
@@ -92,7 +92,8 @@ typedef struct copy {
 static void pack_strips (void *context, size_t begin, size_t end, int thread) {
   const copy *c = context;
   const dc_matrix *m = c->m;
-  size_t row = (c->first + begin) * DC_LANES, last = (c->first + end) * DC_LANES;
+  size_t row = (c->first + begin) * DC_LANES;
+  size_t last = (c->first + end) * DC_LANES;
   (void)thread;
   dc_kernels_get()->pack(
     m->type, c->to + begin * dc_strip_bytes(m->type, m->cols),

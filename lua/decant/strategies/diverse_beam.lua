@@ -15,9 +15,10 @@ local options = require "decant.options"
 
 
 -- An edit of log-probabilities: less for each time that a token is in `said`.
+-- (In floats: a penalty that is an integer would run over.)
 local function avoid(said, penalty)
   local bias = {}
-  for _, id in ipairs(said) do bias[id] = (bias[id] or 0) - penalty end
+  for _, id in ipairs(said) do bias[id] = (bias[id] or 0.0) - penalty end
   return function(logits) logits:bias(bias) end
 end
 

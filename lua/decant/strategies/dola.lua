@@ -58,15 +58,6 @@ local function contrast(logits, early)
 end
 
 
--- Few tokens are left by the contrast; those may all be banned.
-local function check_allowed(logits)
-  if logits:allowed() == 0 then
-    error("dola_layers: the processors ban every token that DoLa leaves, those "
-          .. "with at least a tenth of the best one's probability", 0)
-  end
-end
-
-
 return function(session, prompt, opts)
   opts = options(opts)
   local want = {layers = exits(opts)}
@@ -74,7 +65,6 @@ return function(session, prompt, opts)
   local logits, extras = session:feed(prompt, want)
   repeat
     opts.process(contrast(logits, extras.layers), ids)
-    check_allowed(logits)
     local id = opts.do_sample and logits:sample(opts.rng) or logits:argmax()
     ids[#ids + 1] = id
     opts.emit(id)
