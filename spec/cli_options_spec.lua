@@ -62,7 +62,8 @@ describe("the command line", function()
                  refusal("--beam", "4"))
     assert.equal("unknown option --no-model; the nearest one is --model",
                  refusal("--no-model"))
-    assert.equal("unknown option -q", refusal("-q"))
+    assert.equal("unknown option -q; a text that begins so goes after --",
+                 refusal("-q"))
     assert.equal("--beams needs a value", refusal("--beams"))
     assert.equal("--no-quick takes no value", refusal("--no-quick=1"))
     assert.equal("--ids: '5,' is not token ids with commas between them",

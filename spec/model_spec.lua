@@ -156,11 +156,13 @@ describe("the core model refuses", function()
     assert.truthy(tostring(message):find(text, 1, true), message)
   end
 
+  local function forward(requests) return assert(core.forward(requests)) end
+
   it("ids that are not in the vocabulary", function()
     refuses("id 90 at position 2", model.encode, model, {{1, 90}})
     refuses("id -1 at position 1", model.encode, model, {{-1}})
     refuses("id 1.5 at position 1", model.encode, model, {{1.5}})
-    refuses('id "x" at position 1', core.forward,
+    refuses('id "x" at position 1', forward,
             {{model:rows(1, source), {{"x"}}}})
   end)
 
@@ -169,8 +171,27 @@ describe("the core model refuses", function()
     for i = 1, 65 do long[i] = 1 end
     refuses("exceeds the context of 64", model.encode, model, {long})
     local rows = model:rows(1, source)
-    refuses("context of 64", core.forward, {{rows, {long}}})
+    refuses("context of 64", forward, {{rows, {long}}})
     assert.equal(0, rows:length(1))
+  end)
+
+  it("as a hook does that raises when the pass begins or has ended", function()
+    local rows = model:rows(1, source)
+    local others = {[core.forward] = true, [pcall] = true,
+                    [debug.sethook] = true}
+    local function stopped(event)
+      debug.sethook(function()
+        local info = debug.getinfo(2, "Sf")
+        if info.what ~= "C" or others[info.func] then return end
+        debug.sethook()
+        error("enough", 0)
+      end, event)
+      local fine, message = pcall(core.forward, {{rows, {{1}}}})
+      debug.sethook()
+      assert.same({false, "enough"}, {fine, message})
+      return rows:length(1)
+    end
+    assert.same({0, 1}, {stopped "c", stopped "r"})
   end)
 
   it("a context option of the caller is a limit as well", function()
@@ -185,7 +206,7 @@ describe("the core model refuses", function()
 
   it("the same rows twice in a step", function()
     local rows = model:rows(1, source)
-    refuses("two requests", core.forward, {{rows, {{1}}}, {rows, {{1}}}})
+    refuses("two requests", forward, {{rows, {{1}}}, {rows, {{1}}}})
   end)
 
   it("everything once it is closed", function()

@@ -258,7 +258,7 @@ describe("the scheduler", function()
     local engine = {forward = function(requests)
       local answers = {}
       for i, request in ipairs(requests) do
-        if request[2] == "bad" then error("bad rows", 0) end
+        if request[2] == "bad" then return nil, "bad rows" end
         answers[i] = {request[2]}
       end
       return answers
@@ -271,6 +271,28 @@ describe("the scheduler", function()
     end
     pool:round()
     assert.same({"a", "bad rows", "c"}, said)
+  end)
+
+  it("takes what a hook raises for nobody's failure, and asks nothing twice",
+     function()
+    local engine, said, pool = echo_engine(), {}, scheduler.new()
+    for i = 1, 2 do
+      pool:start(function() scheduler.forward(engine, {}, {{i}}) end, 1,
+                 function(_, fine, failure) said[i] = failure or fine end)
+    end
+    debug.sethook(function()
+      if debug.getinfo(2, "f").func ~= engine.forward then return end
+      debug.sethook()
+      error("enough", 0)
+    end, "r")
+    local fine, message = pcall(pool.round, pool)
+    debug.sethook()
+    assert.same({false, "enough"}, {fine, message})
+    pool:round()
+    assert.equal(1, engine.passes)
+    assert.matches("broke off", said[1])
+    assert.matches("broke off", said[2])
+    assert.equal(0, pool.width)
   end)
 
   it("goes on where a host left that was closed in the middle", function()

@@ -164,7 +164,7 @@ describe("a long prompt", function()
     assert.equal(bytes_of(end_.layers[1]), bytes_of(whole.layers[1]))
     assert.equal(bytes_of(end_.every[1]), bytes_of(whole.every[300]))
     assert.error_matches(function()
-      core.forward {{model:rows(1), {ids}, {attention = true}}}
+      assert(core.forward {{model:rows(1), {ids}, {attention = true}}})
     end, "a causal model has none")
   end)
 

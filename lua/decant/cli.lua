@@ -7,6 +7,7 @@
 -- bin/decant closes the state (a half-written file is removed there).
 
 local fields = require "decant.cli.fields"
+local filter = require "decant.cli.filter"
 local nearest = require "decant.nearest"
 local options = require "decant.cli.options"
 
@@ -14,7 +15,7 @@ local known = {
   model = {kind = "text", short = "m", value = "NAME",
            help = "bundled model or path of a .gguf file (de-en)"},
   strategy = {kind = "text", short = "s", value = "NAME",
-              help = "greedy, sample or beam"},
+              help = "greedy, sample, beam or another one"},
   threads = {kind = "integer", short = "t", value = "N",
              help = "threads (as many as this process may use)"},
   batch = {kind = "integer", value = "N",
@@ -26,7 +27,7 @@ local known = {
   side = {kind = "text", value = "SIDE",
           help = "source or target vocabulary (source)"},
   type = {kind = "text", value = "TYPE",
-          help = "of the weights: f32, f16 or q8_0 (q8_0)"},
+          help = "of the weights: q8_0, f32, f16, bf16, q4_0 to q6_k (q8_0)"},
 }
 
 local order = {"translate", "generate", "tokenize", "inspect", "convert",
@@ -114,10 +115,12 @@ local function run_command(commands, name, words)
                    :format(name, nearest(name, order))}, 0)
   end
   local values, rest = options.parse(words, options_of(command))
-  if values.help then return io.write(help_of(command)) end
+  if values.help then return filter.write(help_of(command)) end
   if command.words and #rest ~= command.words then
-    error({usage = ("%s: %d words expected, got %d; usage: decant %s")
-                   :format(name, command.words, #rest, command.usage)}, 0)
+    error({usage = ("%s: %d word%s expected, got %d; usage: decant %s")
+                   :format(name, command.words,
+                           command.words == 1 and "" or "s", #rest,
+                           command.usage)}, 0)
   end
   command.run(values, rest)
 end
@@ -130,9 +133,9 @@ local function run(words)
     error({usage = "no command given; they are: "
                    .. table.concat(order, ", ")}, 0)
   elseif name == "--help" or name == "-h" or name == "help" then
-    io.write(help(commands))
+    filter.write(help(commands))
   elseif name == "--version" then
-    io.write("decant ", require "decant".info().version, "\n")
+    filter.write("decant ", require "decant".info().version, "\n")
   else
     run_command(commands, name, table.move(words, 2, #words, 1, {}))
   end

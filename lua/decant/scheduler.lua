@@ -41,6 +41,8 @@ local scheduled = setmetatable({}, {__mode = "k"})
 local NO_HOST <const> =
   "a processor, callback or strategy yielded, but decant was not " ..
   "called inside a coroutine: nobody is there to resume it"
+local BROKEN <const> =
+  "an error that a hook of the host raised broke off the step that it was in"
 local LEFT <const> =
   "the coroutine that ran this step was closed while user code had yielded"
 
@@ -52,15 +54,17 @@ local function current_job()
 end
 
 
--- One pass over a list of requests {cache, rows, want, into}: one answer each.
--- In a job it is asked of the job's pool, whose rounds may themselves be run in
--- a job of another one: then the rows of both share the pass.
+-- One pass over a list of requests {cache, rows, want, into}: one answer each,
+-- or nil and the failure of a pass that has changed nothing. In a job it is
+-- asked of the job's pool, whose rounds may themselves be run in a job of
+-- another one: then the rows of both share the pass.
+--
+-- What is raised instead comes from a hook (Ctrl-C, a host's limit of time) and
+-- is nobody's failure here: it ends the round.
 local function pass(job, engine, requests)
   if not job or job.alone then return engine.forward(requests) end
   job.engine, job.requests = engine, requests
-  local answers, failure = yield()
-  if answers == nil then error(failure, 0) end
-  return answers
+  return yield()
 end
 
 
@@ -74,7 +78,9 @@ function scheduler.forward(engine, cache, rows, want, into)
   local requests = job and job.own or {{}}
   local request = requests[1]
   request[1], request[2], request[3], request[4] = cache, rows, want, into
-  return pass(job, engine, requests)[1]
+  local answers, failure = pass(job, engine, requests)
+  if not answers then error(failure, 0) end
+  return answers[1]
 end
 
 
@@ -130,11 +136,13 @@ local function advance(pool, job)
 end
 
 
--- Ends the job in which the host left for good, if there is one.
+-- Ends the job in which the host left for good, if there is one; and those
+-- whose pass was broken off, for what it has appended is not known.
 local function end_left(pool)
-  local job = pool.inside
-  pool.inside = nil
+  local job, jobs = pool.inside, pool.passing
+  pool.inside, pool.passing = nil, nil
   if job then finish(pool, job, false, LEFT) end
+  for _, broken in ipairs(jobs or {}) do finish(pool, broken, false, BROKEN) end
 end
 
 
@@ -146,15 +154,15 @@ end
 local function compute_singly(jobs, failure)
   local seen = {}
   for _, job in ipairs(jobs) do
-    local fine, answers = #jobs > 1, failure
+    local alone = #jobs > 1
     for _, request in ipairs(job.requests) do
-      fine = fine and not seen[request[1]]
+      alone = alone and not seen[request[1]]
       seen[request[1]] = true
     end
-    if fine then
-      fine, answers = pcall(pass, current_job(), job.engine, job.requests)
+    job.failure = failure
+    if alone then
+      job.answers, job.failure = pass(current_job(), job.engine, job.requests)
     end
-    if fine then job.answers = answers else job.failure = answers end
   end
 end
 
@@ -216,14 +224,16 @@ end
 
 
 -- One pass for the jobs that ask one engine: they are ready to go on.
-local function compute(asking, ready)
+local function compute(pool, asking, ready)
   local jobs = of_one_engine(asking)
-  local fine, answers = pcall(pass, current_job(), jobs[1].engine, gather(jobs))
-  if fine then
+  pool.passing = jobs
+  local answers, failure = pass(current_job(), jobs[1].engine, gather(jobs))
+  if answers then
     hand_out(jobs, answers)
   else
-    compute_singly(jobs, answers)
+    compute_singly(jobs, failure)
   end
+  pool.passing = nil
   for i = 1, #jobs do
     jobs[i].engine = nil
     ready[#ready + 1] = jobs[i]
@@ -265,7 +275,7 @@ function Pool:round()
   local asking, ready = self.asking, self.ready
   end_left(self)
   forget_ended(self)
-  while asking[1] do compute(asking, ready) end
+  while asking[1] do compute(self, asking, ready) end
   if self.last and #self.live == 1 then
     local host = current_job()
     if not host or host.alone then part(self.live[1]) end

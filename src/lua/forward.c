@@ -6,7 +6,8 @@
 **       -> list (a request) of lists (a row) of Logits: appends each row's ids
 **       and scores the position behind its last one. A row whose ids are {}
 **       stays as it is and gets false. All rows, of any Rows of one model, go
-**       through one pass.
+**       through one pass. Or nil, message: then nothing has changed, and who
+**       asked for many rows may ask for each alone.
 **       want (want.c): then the list of a request has a field `extras`, a list
 **       of the same kind, of tables.
 **       into: a Logits (of row 1) or a list of them (row i: the i-th) to write
@@ -18,7 +19,7 @@
 ** the rows lie is looked up last, when nothing allocates any more.
 **
 ** This is done at every token, so the memory for it is kept: one object, an
-** upvalue of the function. A call takes it out of there and puts it back at its
+** upvalue of `body`. A call takes it out of there and puts it back at its
 ** end; after an error, or where a finaliser makes a pass in between, there is
 ** none, and another one is made.
 */
@@ -261,7 +262,11 @@ static void run_pass (lua_State *L, pass *p) {
 }
 
 
-static int forward (lua_State *L) {
+/* The second argument: where to say that whatever is raised from here on is
+   the pass's own failure. */
+static int body (lua_State *L) {
+  bool *inside = lua_touserdata(L, REQUESTS + 1);
+  *inside = true;
   luaL_checktype(L, REQUESTS, LUA_TTABLE);
   lua_settop(L, REQUESTS);
   size_t requests = lua_rawlen(L, REQUESTS);
@@ -279,7 +284,25 @@ static int forward (lua_State *L) {
   if (p->n > 0) run_pass(L, p);
   put_back(L, p);
   lua_settop(L, ANSWERS);
+  *inside = false;
   return 1;
+}
+
+
+/* Hooks raise, too (Ctrl-C, a host's limit of time): when `body` is entered and
+   when it returns, its work done. Such an error is no failure of the pass, so
+   it goes on to whoever protects the whole run: nobody may ask again. */
+static int forward (lua_State *L) {
+  bool inside = false;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushlightuserdata(L, &inside);
+  if (lua_pcall(L, 2, 1, 0) == LUA_OK) return 1;
+  if (!inside) return lua_error(L);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
 }
 
 
@@ -288,6 +311,7 @@ void dc_open_forward (lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", pass_gc}, {NULL, NULL}};
   dc_new_type(L, DC_LUA_PASS, methods, metamethods);
   lua_pushnil(L);  /* no pass yet */
+  lua_pushcclosure(L, body, 1);
   lua_pushcclosure(L, forward, 1);
   lua_setfield(L, -2, "forward");
 }

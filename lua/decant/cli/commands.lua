@@ -30,7 +30,9 @@ end
 
 local function load_model(values, opts)
   if values.threads then
-    if values.threads < 1 then usage "--threads: must be at least 1" end
+    if values.threads < 1 or values.threads > 64 then
+      usage("--threads: is %d, must be from 1 to 64", values.threads)
+    end
     decant.threads(values.threads)
   end
   return check(decant.load(values.model or DEFAULT_MODEL, opts))

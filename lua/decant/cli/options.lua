@@ -158,7 +158,9 @@ function options.parse(words, known)
       i = i + take(values, known, name, attached, words[i + 1])
     elseif word:find "^%-%a" then
       name = short[word:sub(2)]
-      if not name then usage("unknown option %s", word) end
+      if not name then
+        usage("unknown option %s; a text that begins so goes after --", word)
+      end
       i = i + take(values, known, name, nil, words[i + 1])
     else
       rest[#rest + 1] = word
