@@ -112,9 +112,12 @@ static void multiply (const dc_kernels *k, dc_type type, float *out,
     k->matmul_f16(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
   else if (type == DC_BF16)
     k->matmul_bf16(out, MAX_ROWS, weights, row_bytes, rows, a, n, cols, n);
-  else
+  else if (type == DC_Q8_0)
     k->matmul_q8_0(out, MAX_ROWS, weights, row_bytes, rows,
                    quantised(k, cols, n), cols, n);
+  else
+    k->matmul_blocks(type, out, MAX_ROWS, weights, row_bytes, rows,
+                     quantised(k, cols, n), cols, n);
 }
 
 
@@ -148,25 +151,26 @@ static void compare_products (const dc_kernels *scalar, const dc_kernels *k,
 
 /* Weights in panels against those of the file: every number of columns up to
    9, and 40; behind the last row nothing is written. */
-static void compare_packed (const dc_kernels *scalar, const dc_kernels *k) {
+static void compare_packed (const dc_kernels *scalar, const dc_kernels *k,
+                            dc_type type) {
   bool ok = true, inside = true;
   for (size_t cols = 1; cols <= 10; cols++)
     for (size_t round = 0; round < 6; round++) {
       size_t rows = 1 + below(MAX_ROWS - 1), row_bytes, bytes;
       size_t some = cols < 10 ? cols : 40;
       size_t n = DC_Q8_BLOCK * (1 + below(MAX_N / DC_Q8_BLOCK));
-      dc_row_bytes(DC_Q8_0, n, &row_bytes);
+      dc_row_bytes(type, n, &row_bytes);
       randomise(b, n * rows, 1.0f);
       for (size_t r = 0; r < rows; r++)
-        dc_quantize_row(DC_Q8_0, weights + r * row_bytes, b + r * n, n);
+        dc_quantize_row(type, weights + r * row_bytes, b + r * n, n);
       randomise(a, some * n, 2.0f);
       memset(panels, 0x55, sizeof panels);
-      k->pack(DC_Q8_0, panels, weights, row_bytes, rows, n);
-      inside &= dc_packed_bytes(DC_Q8_0, rows, n, &bytes) &&
+      k->pack(type, panels, weights, row_bytes, rows, n);
+      inside &= dc_packed_bytes(type, rows, n, &bytes) &&
                 panels[bytes] == 0x55;
-      multiply(scalar, DC_Q8_0, expected, row_bytes, rows, some, n);
+      multiply(scalar, type, expected, row_bytes, rows, some, n);
       memset(got, 0x55, sizeof got);
-      k->matmul_packed(DC_Q8_0, got, MAX_ROWS, panels, rows,
+      k->matmul_packed(type, got, MAX_ROWS, panels, rows,
                        quantised(k, some, n), some, n);
       for (size_t c = 0; c < some; c++) {
         const float *end = got + c * MAX_ROWS + rows;
@@ -175,8 +179,9 @@ static void compare_packed (const dc_kernels *scalar, const dc_kernels *k) {
           inside &= ((const uint8_t *)end)[i] == 0x55;
       }
     }
-  report("q8_0, packed", k, ok);
-  report("q8_0, packed: nothing behind the last row", k, inside);
+  printf("%s, packed, ", dc_type_of((uint32_t)type)->name);
+  report("the same bits", k, ok);
+  report("nothing behind the last row", k, inside);
 }
 
 
@@ -250,7 +255,8 @@ int main (void) {
     compare_products(scalar, k, DC_F16);
     compare_products(scalar, k, DC_BF16);
     compare_products(scalar, k, DC_Q8_0);
-    compare_packed(scalar, k);
+    compare_packed(scalar, k, DC_Q8_0);
+    compare_packed(scalar, k, DC_Q4_0);
     compare_odd_blocks(scalar, k);
   }
   return 0;

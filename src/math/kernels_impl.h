@@ -46,6 +46,7 @@ INLINE void prefetch (const void *from, size_t bytes) {
 #include "math/kernels_functions.h"
 #include "math/kernels_rows.h"
 #include "math/kernels_float.h"
+#include "math/kernels_tile.h"
 #include "math/kernels_q8.h"
 #include "math/kernels_blocks.h"
 #include "math/kernels_packed.h"

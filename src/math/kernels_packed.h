@@ -1,6 +1,7 @@
 /*
 ** kernels_packed.h: quantised weights to panels (panels.h), and products with
-** them, by the kernels that also read rows.
+** them: by tiles where the words are multiplied as they lie, or else by the
+** kernel that also reads rows.
 */
 
 /* One block of 16 rows. The last four words may be some of those before. */
@@ -41,41 +42,13 @@ static void pack (dc_type type, void *panels, const void *w, size_t row_bytes,
 }
 
 
-/* 16 rows of Q4_0 against one column, the codes straight from their words
-   (unpack_q4_0 says which is where; the order is that of kernels_blocks.h). */
-static void q4_stream (float *out, const uint8_t *panel, size_t count,
-                       const dc_q8_inputs *x, size_t n) {
-  const dc_format *f = &dc_formats[DC_Q4_0];
-  const size_t bytes = DC_LANES * (size_t)f->bytes;
-  vf acc = v_set1(0.0f);
-  for (size_t b = 0; b < n / DC_Q8_BLOCK; b++, x++, panel += bytes) {
-    dc_blocks block = blocks_in_panel(f, panel);
-    vi sum = v_all(-f->zero * (x->sum[0] + x->sum[1]));
-    prefetch(panel + FAR, bytes);
-    for (size_t k = 0; k < 4; k++)
-      sum = v_dot8_halves(sum, block.words[k], x->q + 4 * k);
-    vf scale = v_mul(v_load_f16(block.halves), v_set1(x->scale));
-    acc = v_fma(v_float(sum), scale, acc);
-  }
-  store_lanes(out, acc, count);
-}
-
-
-static void matmul_q4_column (float *out, const uint8_t *panels, size_t rows,
-                              const dc_q8_inputs *x, size_t n) {
-  size_t strip_bytes = dc_strip_bytes(DC_Q4_0, n);
-  for (size_t r = 0; r < rows; r += DC_LANES, panels += strip_bytes)
-    q4_stream(out + r, panels, at_most(rows - r, DC_LANES), x, n);
-}
-
-
 static void matmul_packed (dc_type type, float *out, size_t ld_out,
                            const void *panels, size_t rows,
                            const dc_q8_inputs *x, size_t cols, size_t n) {
   if (type == DC_Q8_0)
-    matmul_q8_packed(out, ld_out, panels, rows, x, cols, n);
-  else if (type == DC_Q4_0 && cols == 1)
-    matmul_q4_column(out, panels, rows, x, n);
+    matmul_tiles(out, ld_out, panels, rows, x, cols, n, false);
+  else if (type == DC_Q4_0)
+    matmul_tiles(out, ld_out, panels, rows, x, cols, n, true);
   else
     packed_blocks(type, out, ld_out, panels, rows, x, cols, n);
 }

@@ -27,6 +27,13 @@ typedef struct dc_q8_panel {
   uint16_t scale[DC_LANES];                /* half precision */
 } dc_q8_panel;
 
+/* A panel of Q4_0. Of each byte the low half is an input of 0-15, the high one
+   the input that comes 16 later. */
+typedef struct dc_q4_panel {
+  uint8_t q[DC_Q8_BLOCK / 8][DC_LANES][4];  /* [inputs / 8][row][4] */
+  uint16_t scale[DC_LANES];
+} dc_q4_panel;
+
 /* Bytes of the panels of 16 rows of n inputs, which are whole blocks; 0 for a
    type that has no panels. */
 size_t dc_strip_bytes (dc_type type, size_t n);
