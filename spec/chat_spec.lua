@@ -79,12 +79,12 @@ describe("model:chat", function()
             "function(messages) return prompt end, or the name of one " ..
             "(chatml, gemma, llama2, llama3, mistral, phi3, qwen, zephyr)",
             {user "Hi"})
-    refused("template 'alpaca' is not known; known: chatml, gemma, llama2, " ..
+    refused('template "alpaca" is not known; known: chatml, gemma, llama2, ' ..
             "llama3, mistral, phi3, qwen, zephyr", {user "Hi"},
             {template = "alpaca"})
     refused("a list of messages is wanted, got an empty table", {}, options)
     refused("a list of messages is wanted, got string", "Hi", options)
-    refused('message 1: role is bot, must be "system", "user" or "assistant"',
+    refused('message 1: role is "bot", must be "system", "user" or "assistant"',
             {{role = "bot", content = "x"}}, options)
     refused("message 2: only the first one can be the system's",
             {user "Hi", {role = "system", content = "x"}}, options)

@@ -310,7 +310,10 @@ describe("a config", function()
        'diversity_penalty is 1, but has no effect without the strategy '
        .. '"diverse_beam" (num_beam_groups above 1)'},
     } do
-      assert.equal("config: " .. case[2], message(config.merge, case[1]))
+      local named = case[1].strategy
+      local beside = named and ("; strategy is %q"):format(named) or ""
+      assert.equal("config: " .. case[2] .. beside,
+                   message(config.merge, case[1]))
     end
   end)
 

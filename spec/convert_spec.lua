@@ -399,9 +399,10 @@ end)
 describe("a mistake of the caller", function()
   local cases = {
     {"source is nil", nil, "x"}, {"target_file is nil", "x", nil},
-    {"opts is string", "x", "x", "f16"},
-    {"unknown option typ", "x", "x", {typ = "f16"}},
-    {"type = q9_9, must be one of f32, f16, bf16", "x", "x", {type = "q9_9"}},
+    {"a table of options is wanted, got a string", "x", "x", "f16"},
+    {"unknown option 'typ'", "x", "x", {typ = "f16"}},
+    {'type = "q9_9", must be one of f32, f16, bf16', "x", "x",
+     {type = "q9_9"}},
     {"progress is boolean", "x", "x", {progress = true}},
   }
   for _, case in ipairs(cases) do

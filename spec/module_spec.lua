@@ -89,10 +89,20 @@ describe("the option cache_type", function()
   local fixtures = require "spec.support.fixtures"
 
   it("is 'f32' or 'f16'", function()
-    for _, wrong in ipairs {"q8_0", "F16", "", 16, true} do
+    for wrong, shown in pairs {q8_0 = '"q8_0"', F16 = '"F16"', [""] = '""',
+                               [16] = "16", [true] = "true"} do
       assert.error(function() core.load("x", {cache_type = wrong}) end,
-                   ("bad argument #2 to 'load' (cache_type is '%s', must be "
-                    .. "'f32' or 'f16')"):format(wrong))
+                   ("bad argument #2 to 'load' (cache_type is %s, must be "
+                    .. "'f32' or 'f16')"):format(shown))
+    end
+  end)
+
+  it("and the others are refused where they are of another type", function()
+    for option, wrong in pairs {mmap = "no", pack = 1, vocab_only = 0,
+                                tokenizer = {}, context = "5", threads = 65,
+                                progress = 5} do
+      assert.error_matches(function() core.load("x", {[option] = wrong}) end,
+                           option .. " is .+, must be ")
     end
   end)
 

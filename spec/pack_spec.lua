@@ -13,7 +13,7 @@ describe("the option pack", function()
   it("is true, false or left out", function()
     for _, wrong in ipairs {1, "yes", {}} do
       assert.error_matches(function() core.load("x", {pack = wrong}) end,
-                           "pack must be true or false")
+                           "pack is .*, must be true or false")
     end
   end)
 

@@ -201,7 +201,11 @@ describe("a queue", function()
     assert.equal(1, queue:push({1}, config()))
     assert.error_matches(function() model:queue{row = 1} end,
                          "unknown option 'row', did you mean 'rows'")
-    assert.error_matches(function() model:queue{rows = 0} end, "rows is 0")
+    for _, case in ipairs{{"rows", 0}, {"rows", "4"}, {"threads", 65},
+                          {"threads", 1.5}} do
+      assert.error_matches(function() model:queue{[case[1]] = case[2]} end,
+                           case[1] .. " is .+, must be an integer from 1 to")
+    end
     assert.error_matches(function() model:queue(5) end, "got a number")
   end)
 
@@ -302,5 +306,14 @@ describe("a queue", function()
     for ticket, results in queue:results() do found[ticket] = results end
     assert.equal("4 2 eos", text(found[1]))
     assert.matches("the model was closed while it ran", found[2].error)
+  end)
+
+  it("fails a row whose model was closed before all was read of it", function()
+    local model, config = chain()
+    assert.error_matches(function()
+      model:generate({1}, config{num_beams = 2, top_logprobs = 1,
+                                 on_token = function() model:close() end})
+    end, "the model was closed while it ran")
+    assert.equal(0, model.core and model.core.open_rows or 0)
   end)
 end)

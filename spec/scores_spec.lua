@@ -103,7 +103,10 @@ describe("scores that are written over", function()
     local timeline = session()
     for _, into in ipairs{core.logits{1, 2}, "scores", {7}} do
       assert.error_matches(function() timeline:feed(start, nil, into) end,
-                           "what is to be written over is no Logits of this")
+                           "session:feed: what is to be written over is no "
+                           .. "Logits of this")
+      assert.error_matches(function() timeline:forward({start}, nil, into) end,
+                           "session:forward: what is to be written over is")
     end
     assert.equal(0, timeline:length())
   end)

@@ -157,11 +157,18 @@ describe("stop.own", function()
     assert.is_false(f{1, 1, 1, 1})
     answers[1] = 5
     assert.error_matches(function() f{1} end, "returned a number")
+    assert.error_matches(function() stop.own(5) end, "a function%(ids%) is")
   end)
 end)
 
 
 describe("stop.any", function()
+  it("takes a list of functions without holes", function()
+    assert.error_matches(function() stop.any{stop.length(1), 5} end,
+                         "a list of functions is wanted, got 5")
+    assert.error_matches(function() stop.any{[3] = type} end, "has a hole")
+  end)
+
   it("gives the first reason", function()
     local f = stop.any{stop.eos(2), stop.length(2)}
     assert.is_false(f{1})

@@ -15,6 +15,7 @@
 
 local config_module = require "decant.config"
 local inputs = require "decant.inputs"
+local lists = require "decant.lists"
 local mode = require "decant.mode"
 local pieces = require "decant.pieces"
 local review = require "decant.review"
@@ -67,17 +68,18 @@ end
 -- and the list of their new ids.
 local function collect(task, state, ids, reason, score)
   local call, item, found, new = task.call, task.item, {}, {}
+  ids = lists.raw(ids)
   if type(ids) == "table" and type(ids[1]) == "table" then
     for i, each in ipairs(ids) do
-      check_row(call, each.ids, "a hypothesis without ids")
+      local own = check_row(call, each.ids, "a hypothesis without ids")
       local finish = state.cancelled and "cancelled" or each.finish or "stop"
-      found[i] = result_of(call, item, each.ids, finish, state)
+      found[i] = result_of(call, item, own, finish, state)
       found[i].score, found[i].logprobs = each.score, each.logprobs
       found[i].top_logprobs = each.top_logprobs
-      new[i] = each.ids
+      new[i] = own
     end
   else
-    check_row(call, ids)
+    ids = check_row(call, ids)
     found[1] = result_of(call, item, ids, reason or state.reason or "stop",
                          state)
     found[1].score = score

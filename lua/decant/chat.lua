@@ -16,6 +16,8 @@
 
 local formats = require "decant.chat.formats"
 local generate = require "decant.generate"
+local lists = require "decant.lists"
+local show = require "decant.show"
 
 local roles = {system = true, user = true, assistant = true}
 
@@ -26,15 +28,17 @@ end
 
 
 local function check_messages(messages, level)
-  if type(messages) ~= "table" or #messages == 0 then
+  if type(messages) ~= "table" or rawlen(messages) == 0 then
     fail(level, "a list of messages is wanted, got %s",
          type(messages) == "table" and "an empty table" or type(messages))
   end
-  for i, message in ipairs(messages) do
+  messages = lists.whole(messages, "model:chat: the list of messages")
+  for i = 1, #messages do
+    local message = messages[i]
     local role = type(message) == "table" and message.role
     if not roles[role] then
       fail(level, 'message %d: role is %s, must be "system", "user" or ' ..
-           '"assistant"', i, tostring(role))
+           '"assistant"', i, show(role))
     elseif role == "system" and i > 1 then
       fail(level, "message %d: only the first one can be the system's", i)
     elseif type(message.content) ~= "string" then
@@ -42,6 +46,7 @@ local function check_messages(messages, level)
            type(message.content))
     end
   end
+  return messages
 end
 
 
@@ -61,7 +66,7 @@ local function writer_of(model, template, level)
                 table.concat(formats.names, ", "))
   elseif type(template) == "string" then
     return formats.named(template) or
-           fail(level, "template '%s' is not known; known: %s", template,
+           fail(level, "template %s is not known; known: %s", show(template),
                 table.concat(formats.names, ", "))
   elseif type(template) == "function" then
     return function(messages)
@@ -163,7 +168,9 @@ end
 
 
 -- What the session holds now: of the prompt and the answer as much as was fed.
+-- A callback may have closed the model.
 local function remember(model, session, prompt, answer)
+  if not model.core then return session:close() end
   local ids = table.move(prompt, 1, #prompt, 1, {})
   if #session == 1 then
     append(ids, answer)
@@ -178,9 +185,12 @@ end
 
 return function(model, messages, config, level)
   level = (level or 1) + 1
-  check_messages(messages, level)
+  messages = check_messages(messages, level)
   local fields, template = {}, nil
-  for name, value in pairs(config or {}) do
+  if config ~= nil and type(config) ~= "table" then
+    fail(level, "a table of fields is wanted, got a %s", type(config))
+  end
+  for name, value in next, config or {} do
     if name == "template" then template = value else fields[name] = value end
   end
   local prompt = prompt_of(model, messages, template, level)

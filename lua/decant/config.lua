@@ -18,6 +18,7 @@
 
 local mode = require "decant.mode"
 local nearest = require "decant.nearest"
+local objects = require "decant.processors.objects"
 local rules = require "decant.config.rules"
 local show = require "decant.show"
 local types = require "decant.config.types"
@@ -146,17 +147,18 @@ end
 -- of force.
 local rivals = {max_new_tokens = "max_length", min_new_tokens = "min_length"}
 
--- Whole numbers as integers, also in lists (which are copied): a config takes
--- 2.0 for 2, and nobody behind it shall meet the 2.0 again.
+-- Whole numbers as integers, also in lists: a config takes 2.0 for 2, and
+-- nobody behind it shall meet the 2.0 again. The lists are copied as they lie
+-- there, so nobody meets their metatables either.
 local function whole(value)
   if math.type(value) == "float" then
     return math.tointeger(value) or value
-  elseif type(value) ~= "table" or getmetatable(value) ~= nil
-         or rawlen(value) == 0 then
+  elseif type(value) ~= "table" or rawlen(value) == 0
+         or objects.callable(value) then
     return value
   end
   local copy = {}
-  for i = 1, #value do copy[i] = whole(value[i]) end
+  for i = 1, rawlen(value) do copy[i] = whole(rawget(value, i)) end
   return copy
 end
 
@@ -195,7 +197,7 @@ local function wrong_together(object, caller, vocab)
   local get = getter(object)
   return rules.wrong_pair(get, caller) or rules.wrong_lengths(object, caller)
          or rules.without_effect(caller, get, mode.runs(object), defaults)
-         or vocab and rules.outside(caller, vocab)
+         or vocab and rules.outside(caller, get, vocab)
 end
 
 --- The caller's fields (a table or a config) over the model's generation

@@ -17,6 +17,8 @@
 -- written where: docs/gguf-keys.md.
 
 local core = require "decant.core"
+local lists = require "decant.lists"
+local show = require "decant.show"
 local checkpoint = require "decant.checkpoint"
 local failure = require "decant.convert.fail"
 local files = require "decant.convert.files"
@@ -29,7 +31,10 @@ local types = require "decant.convert.types"
 local output = require "decant.convert.write"
 local fail, shown, set = failure.fail, failure.shown, output.set
 
-local OPTIONS = {type = true, tokenizer = true, progress = true}
+local function options_of(opts)
+  return lists.options(opts, "decant.convert",
+                       {"progress", "tokenizer", "type"})
+end
 
 -- model_type of config.json -> its table
 local architectures = {}
@@ -134,15 +139,9 @@ return function(source, target_file, opts)
         type(source))
   check(type(target_file) == "string", "target_file is %s, must be a string",
         type(target_file))
-  check(opts == nil or type(opts) == "table", "opts is %s, must be a table",
-        type(opts))
-  opts = opts or {}
-  for name in pairs(opts) do
-    check(OPTIONS[name], "unknown option %s; known are progress, tokenizer, "
-          .. "type", tostring(name))
-  end
+  opts = options_of(opts)
   check(opts.type == nil or types.known(opts.type),
-        "type = %s, must be one of %s", tostring(opts.type), types.names())
+        "type = %s, must be one of %s", show(opts.type), types.names())
   check(opts.progress == nil or type(opts.progress) == "function",
         "progress is %s, must be a function", type(opts.progress))
   return failure.catch(convert, source, target_file, opts)

@@ -9,6 +9,7 @@
 
 local _, here = ...
 local core = require "decant.core"
+local lists = require "decant.lists"
 
 -- The models that come with decant: models/NAME.gguf.
 local bundled = {"de-en"}
@@ -80,9 +81,17 @@ local function resolve(path)
 end
 
 
-local load_options = {mmap = true, pack = true, context = true, threads = true,
-                      vocab_only = true, progress = true, tokenizer = true,
-                      cache_type = true}
+local load_options = {"cache_type", "context", "mmap", "pack", "progress",
+                      "threads", "tokenizer", "vocab_only"}
+
+
+local function check_load(path, opts)
+  if type(path) ~= "string" then
+    error(("decant.load: a path or the name of a bundled model is wanted, " ..
+           "got a %s"):format(type(path)), 3)
+  end
+  return lists.options(opts, "decant.load", load_options)
+end
 
 
 -- decant.load(path [, opts]) -> model | nil, message
@@ -91,22 +100,12 @@ local load_options = {mmap = true, pack = true, context = true, threads = true,
 -- cache_type ("f32", "f16"), tokenizer (false: ids only),
 -- progress(done, total) -> false cancels.
 function decant.load(path, opts)
-  if type(path) ~= "string" then
-    error(("decant.load: a path or the name of a bundled model is wanted, " ..
-           "got a %s"):format(type(path)), 2)
-  end
-  for name in pairs(type(opts) == "table" and opts or {}) do
-    if not load_options[name] then
-      error(("decant.load: unknown option '%s'; known are cache_type, " ..
-             "context, mmap, pack, progress, threads, tokenizer, " ..
-             "vocab_only"):format(tostring(name)), 2)
-    end
-  end
+  opts = check_load(path, opts)
   local file, message = resolve(path)
   if not file then return nil, message end
   local handle, failure = core.load(file, opts)
   if handle then
-    return require("decant.model").new(handle, nil, opts and opts.vocab_only)
+    return require("decant.model").new(handle, nil, opts.vocab_only)
   end
   if path:find "^[%w_-]+$" and file == path then
     failure = ("%s (nor is it a bundled model; known: %s)"):format(

@@ -9,6 +9,7 @@
 -- item.empty: nothing to do. The encoder runs later, on many items at once
 -- (inputs.encode), so that a long list does not hold all its sources.
 
+local lists = require "decant.lists"
 local show = require "decant.show"
 
 local inputs = {}
@@ -27,11 +28,13 @@ function inputs.is_tensor(value)
 end
 
 
--- Raises unless `ids` is a list of token ids of `vocab`.
+-- Raises unless `ids` is a list of token ids of `vocab`; returns it as it lies
+-- there.
 function inputs.check_ids(ids, vocab, name)
   if type(ids) ~= "table" then
     fail("%s is a %s; a list of token ids is wanted", name, type(ids))
   end
+  ids = lists.whole(ids, name)
   for i = 1, #ids do
     local id = ids[i]
     if math.type(id) ~= "integer" or id < 0 or id >= vocab then
@@ -48,8 +51,8 @@ function inputs.is_list(input)
   if inputs.is_tensor(input) then
     return select(2, inputs.as_batch(input)) ~= 1
   end
-  return type(input) == "table" and input[1] ~= nil
-         and type(input[1]) ~= "number"
+  local first = type(input) == "table" and rawget(input, 1)
+  return type(first) == "string" or type(first) == "table"
 end
 
 
@@ -61,6 +64,7 @@ local function classify(input)
     fail("the input is a %s; a text, a list of texts, ids, a list of ids or " ..
          "an encoder output is wanted", type(input))
   end
+  input = lists.whole(input, "the input")
   local first = input[1]
   if math.type(first) then return "ids", {input} end
   local kind = type(first) == "table" and "ids" or "text"
@@ -93,14 +97,43 @@ local function only_marks(ids, tokenizer)
 end
 
 
--- An encoder output as [batch, length, d_model], and its batch size.
-function inputs.as_batch(tensor)
+-- An encoder output as [batch, length, d_model], and its batch size. `width`:
+-- what d_model must be, if the caller knows.
+function inputs.as_batch(tensor, width)
+  if not inputs.is_tensor(tensor) then
+    fail("the encoder output is a %s; a Tensor [batch, length, d_model] is " ..
+         "wanted", type(tensor))
+  end
   local shape = tensor:shape()
+  if width and shape[#shape] ~= width then
+    fail("an encoder output of this model is %d wide, this one %d", width,
+         shape[#shape])
+  end
   if #shape == 2 then return tensor:view(1, shape[1], shape[2]), 1 end
   if #shape ~= 3 then
     fail("an encoder output has 2 or 3 dimensions, this one has %d", #shape)
   end
   return tensor, shape[1]
+end
+
+
+-- Row i of a mask, checked.
+local function bits_of(row, i)
+  if type(row) ~= "table" then
+    fail("source_mask: row %d is a %s; a list of 0 and 1 is wanted", i,
+         type(row))
+  end
+  local bits = {}
+  row = lists.whole(row, "source_mask")
+  for j = 1, #row do
+    local value = row[j]
+    if value ~= 0 and value ~= 1 then
+      fail("source_mask: row %d, position %d is %s; 0 or 1 is wanted", i, j,
+           show(value))
+    end
+    bits[j] = math.tointeger(value)
+  end
+  return bits
 end
 
 
@@ -112,21 +145,13 @@ function inputs.masks(mask, count)
     fail("source_mask is a %s; a list of 0 and 1, a list of such lists or a " ..
          "Tensor is wanted", type(mask))
   end
+  mask = lists.whole(mask, "source_mask")
   if type(mask[1]) ~= "table" then mask = {mask} end
   if #mask ~= count then
     fail("source_mask has %d rows, the input has %d", #mask, count)
   end
   local rows = {}
-  for i, row in ipairs(mask) do
-    rows[i] = {}
-    for j, value in ipairs(row) do
-      if value ~= 0 and value ~= 1 then
-        fail("source_mask: row %d, position %d is %s; 0 or 1 is wanted", i, j,
-             tostring(value))
-      end
-      rows[i][j] = math.tointeger(value)
-    end
-  end
+  for i = 1, count do rows[i] = bits_of(mask[i], i) end
   return rows
 end
 
@@ -174,12 +199,12 @@ end
 -- One item from one text or list of ids.
 local function item_of(model, kind, value, index, config)
   local name = "input " .. index
-  local ids, empty = value
+  local ids, empty
   if kind == "text" then
     ids = inputs.tokenize(model, value)
     empty = only_marks(ids, model.tokenizer)
   else
-    inputs.check_ids(ids, model.config.vocab, name)
+    ids = inputs.check_ids(value, model.config.vocab, name)
     empty = #ids == 0
   end
   inputs.check_length(ids, model, name)
@@ -196,7 +221,7 @@ local function items_of_tensor(model, tensor, config)
   if model.kind == "causal" then
     fail("an encoder output is of no use to a causal model")
   end
-  local batch, count = inputs.as_batch(tensor)
+  local batch, count = inputs.as_batch(tensor, model.config.d_model)
   local masks = inputs.masks(config.source_mask, count)
   local items = {}
   for i = 1, count do
@@ -223,15 +248,19 @@ function inputs.read(model, input, config)
 end
 
 
--- Masks for an encoder output in which row i has #lists[i] positions; nil if
--- all count.
-function inputs.padding_masks(lists, masks)
+-- Masks for an encoder output in which row i has #sequences[i] positions; nil
+-- if all count.
+function inputs.padding_masks(sequences, masks)
   local longest, ragged = 0, masks ~= nil
-  for _, list in ipairs(lists) do longest = math.max(longest, #list) end
-  for _, list in ipairs(lists) do ragged = ragged or #list < longest end
+  for _, list in ipairs(sequences) do
+    longest = math.max(longest, #list)
+  end
+  for _, list in ipairs(sequences) do
+    ragged = ragged or #list < longest
+  end
   if not ragged then return nil end
   local padded = {}
-  for i, list in ipairs(lists) do
+  for i, list in ipairs(sequences) do
     local row = {}
     for j = 1, longest do
       row[j] = j <= #list and (masks and masks[i] and masks[i][j] or 1) or 0
@@ -244,7 +273,7 @@ end
 
 -- Gives the items their sources: one packed run of the encoder.
 function inputs.encode(model, items)
-  local lists, masks, waiting = {}, nil, {}
+  local sequences, masks, waiting = {}, nil, {}
   for _, item in ipairs(items) do
     if item.tensor then
       local mask = item.mask and {item.mask}
@@ -252,16 +281,16 @@ function inputs.encode(model, items)
       item.tensor = nil
     elseif item.ids then
       waiting[#waiting + 1] = item
-      lists[#lists + 1] = item.ids
+      sequences[#sequences + 1] = item.ids
       if item.mask then
         masks = masks or {}
-        masks[#lists] = item.mask
+        masks[#sequences] = item.mask
       end
     end
   end
   if #waiting == 0 then return end
-  local padded = inputs.padding_masks(lists, masks)
-  local output = model.core:encode(lists, masks)
+  local padded = inputs.padding_masks(sequences, masks)
+  local output = model.core:encode(sequences, masks)
   for i, source in ipairs(model.core:sources(output, padded)) do
     waiting[i].source = source
   end

@@ -9,9 +9,11 @@ local chat = require "decant.chat"
 local core = require "decant.core"
 local generate = require "decant.generate"
 local inputs = require "decant.inputs"
+local lists = require "decant.lists"
 local queue = require "decant.queue"
 local score = require "decant.score"
 local session = require "decant.session"
+local show = require "decant.show"
 local stream = require "decant.stream"
 local translate = require "decant.translate"
 
@@ -35,18 +37,22 @@ local function batch_of(self, input, options)
     error(("a text, ids or a list of either is wanted, got a %s"):format(
           type(input)), 0)
   end
-  local single = type(input) == "string" or type(input) == "table"
-                 and (#input == 0 or type(input[1]) == "number")
-  local lists = {}
-  for i, value in ipairs(single and {input} or input) do
-    if type(value) == "string" then
-      lists[i] = inputs.tokenize(self, value, options)
+  local single = type(input) == "string" or rawlen(input) == 0
+                 or type(rawget(input, 1)) == "number"
+  local given = single and {input} or lists.whole(input, "the list of rows")
+  local batch = {}
+  for i = 1, #given do
+    local ids, name = given[i], "row " .. i
+    if type(ids) == "string" then
+      ids = inputs.tokenize(self, ids, options)
     else
-      lists[i] = inputs.check_ids(value, self.config.vocab, "row " .. i)
+      ids = inputs.check_ids(ids, self.config.vocab, name)
     end
-    if #lists[i] == 0 then error(("row %d has no ids"):format(i), 0) end
+    if #ids == 0 then error(name .. " has no ids", 0) end
+    inputs.check_length(ids, self, name)
+    batch[i] = ids
   end
-  return lists
+  return batch
 end
 
 
@@ -67,19 +73,19 @@ end
 function Model:encode(input, mask)
   check_open(self, "encode")
   if self.kind == "causal" then check_source(self, "encode", input) end
-  local lists = batch_of(self, input)
-  local masks = inputs.masks(mask, #lists)
-  for i = 1, masks and #lists or 0 do
-    inputs.check_mask(masks[i], lists[i], i)
+  local batch = batch_of(self, input)
+  local masks = inputs.masks(mask, #batch)
+  for i = 1, masks and #batch or 0 do
+    inputs.check_mask(masks[i], batch[i], i)
   end
-  return self.core:encode(lists, masks)
+  return self.core:encode(batch, masks)
 end
 
 
 -- One source for each of `count` rows: a single one serves all of them.
 local function sources_for(self, count, output, mask)
   if self.kind == "causal" then return nil end
-  local tensor, batch = inputs.as_batch(output)
+  local tensor, batch = inputs.as_batch(output, self.config.d_model)
   if batch ~= 1 and batch ~= count then
     error(("model:decode: %d rows of ids, but %d encoder outputs"):format(
           count, batch), 0)
@@ -95,33 +101,35 @@ end
 function Model:decode(ids, encoder_output, mask)
   check_open(self, "decode")
   check_source(self, "decode", encoder_output, "an encoder output")
-  local lists = batch_of(self, ids, {side = "target"})
-  local sources = sources_for(self, #lists, encoder_output, mask)
-  local scores = self.core:decode(lists, sources)
+  local batch = batch_of(self, ids, {side = "target"})
+  local sources = sources_for(self, #batch, encoder_output, mask)
+  local scores = self.core:decode(batch, sources)
   for _, source in ipairs(sources or {}) do source:close() end
   return scores
+end
+
+
+local function session_options(options)
+  return lists.options(options, "model:session",
+                       {"rows", "source", "source_mask"})
 end
 
 
 -- {rows = 1, source = encoder output, text or ids, source_mask = mask}
 function Model:session(options)
   check_open(self, "session")
-  if options ~= nil and type(options) ~= "table" then
-    error("model:session: a table of options is wanted, got a " ..
-          type(options), 2)
-  end
-  options = options or {}
+  options = session_options(options)
   local rows = options.rows or 1
   if math.type(rows) ~= "integer" or rows < 1 then
     error(("model:session: rows is %s; a positive integer is wanted"):format(
-          tostring(rows)), 2)
+          show(rows)), 2)
   end
   local source = options.source
   check_source(self, "session", source, "a source")
   if source ~= nil then
     local mask = options.source_mask
     if not inputs.is_tensor(source) then source = self:encode(source, mask) end
-    local tensor, batch = inputs.as_batch(source)
+    local tensor, batch = inputs.as_batch(source, self.config.d_model)
     if batch ~= 1 then
       error(("model:session: a session is on one source, not on %d"):format(
             batch), 2)

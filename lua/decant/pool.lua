@@ -14,6 +14,7 @@
 local beams = require "decant.beams"
 local core = require "decant.core"
 local inputs = require "decant.inputs"
+local lists = require "decant.lists"
 local mode = require "decant.mode"
 local pieces = require "decant.pieces"
 local row = require "decant.row"
@@ -57,6 +58,7 @@ end
 -- stays; else it is that of a finished beam, or none where not every token was
 -- emitted behind its own scores.
 local function result_of(state, opts, ids, reason, score)
+  ids = lists.raw(ids)
   local best = type(ids) == "table" and type(ids[1]) == "table" and ids[1]
   local new = best and best.ids or ids
   if type(new) ~= "table" or best and not best.ids then
@@ -64,8 +66,13 @@ local function result_of(state, opts, ids, reason, score)
            .. "new ids, or a list of {ids =, score =, finish =}"):format(
            best and "hypothesis without ids" or type(ids)), 0)
   end
-  inputs.check_ids(new, vocab_of(opts), "what the inner_strategy returned")
-  if best then return best end
+  new = inputs.check_ids(new, vocab_of(opts),
+                         "what the inner_strategy returned")
+  if best then
+    best.ids = new
+    return best
+  end
+  ids = new
   if not score and #ids > 0 and state.noted == #ids then
     score = beams.worth(state.score, #ids, opts)
   end

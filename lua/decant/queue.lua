@@ -21,9 +21,10 @@
 local call_module = require "decant.call"
 local core = require "decant.core"
 local inputs = require "decant.inputs"
-local nearest = require "decant.nearest"
+local lists = require "decant.lists"
 local scheduler = require "decant.scheduler"
 local show = require "decant.show"
+local types = require "decant.config.types"
 
 local Queue = {}
 Queue.__index = Queue
@@ -291,31 +292,24 @@ local function new(model, rows, threads, name, strict)
 end
 
 
-local function check_count(options, name)
+-- options.rows and options.threads are what the fields `batch_size` and
+-- `threads` of a config are to a list.
+local function check_count(options, name, field)
   local value = options[name]
-  if value ~= nil and (math.type(value) ~= "integer" or value < 1) then
-    error(("model:queue: %s is %s; a positive integer is wanted"):format(
-          name, show(value)), 4)
+  if value == nil then return nil end
+  local fine, rule = types[field](value)
+  if not fine then
+    error(("model:queue: %s is %s, %s"):format(name, show(value), rule), 4)
   end
-  return value
+  return math.tointeger(value)
 end
 
 
 -- model:queue{rows = 16, threads = nil}
 local function open(model, options)
-  if options ~= nil and type(options) ~= "table" then
-    error("model:queue: a table of options is wanted, got a " ..
-          type(options), 3)
-  end
-  options = options or {}
-  for name in pairs(options) do
-    if name ~= "rows" and name ~= "threads" then
-      error(("model:queue: unknown option '%s', did you mean '%s'?"):format(
-            tostring(name), nearest(tostring(name), {"rows", "threads"})), 3)
-    end
-  end
-  return new(model, check_count(options, "rows") or 16,
-             check_count(options, "threads"), "model:queue")
+  options = lists.options(options, "model:queue", {"rows", "threads"})
+  return new(model, check_count(options, "rows", "batch_size") or 16,
+             check_count(options, "threads", "threads"), "model:queue")
 end
 
 return {new = new, open = open}

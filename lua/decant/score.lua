@@ -12,6 +12,7 @@
 -- to follow and only serves as context.
 
 local inputs = require "decant.inputs"
+local lists = require "decant.lists"
 local scheduler = require "decant.scheduler"
 local session = require "decant.session"
 
@@ -27,7 +28,7 @@ end
 
 
 local function is_list(value)
-  return type(value) == "table" and type(value[1]) ~= "number"
+  return type(value) == "table" and type(rawget(value, 1)) ~= "number"
 end
 
 
@@ -79,10 +80,10 @@ end
 -- Gives each pair what cross-attention reads of its source: one packed run.
 local function encode(model, pairs_)
   if model.kind ~= "seq2seq" then return end
-  local lists = {}
-  for i, pair in ipairs(pairs_) do lists[i] = pair.source end
-  local sources = model.core:sources(model.core:encode(lists),
-                                     inputs.padding_masks(lists))
+  local sequences = {}
+  for i, pair in ipairs(pairs_) do sequences[i] = pair.source end
+  local sources = model.core:sources(model.core:encode(sequences),
+                                     inputs.padding_masks(sequences))
   for i, pair in ipairs(pairs_) do pair.source = sources[i] end
 end
 
@@ -117,19 +118,22 @@ local function score_some(model, some)
 end
 
 
-local function check_kind(value, what)
-  if type(value) ~= "string" and type(value) ~= "table" then
+-- A target or a source, or a list of them, as it lies there.
+local function read(value, what)
+  if type(value) == "table" then return lists.whole(value, "the " .. what) end
+  if type(value) ~= "string" then
     fail("the %s is a %s; a text, ids or a list of either is wanted", what,
          type(value))
   end
+  return value
 end
 
 
 -- Targets and sources as lists, and whether it was a single one. {} is a list;
 -- beside something single it is that without tokens.
 local function as_lists(target, source)
-  check_kind(target, "target")
-  if source ~= nil then check_kind(source, "source") end
+  target = read(target, "target")
+  if source ~= nil then source = read(source, "source") end
   local several = is_list(target) and (source == nil or is_list(source))
   if not several then
     if is_list(target) and #target > 0 then

@@ -34,6 +34,8 @@
 -- nobody else is there, one token more a row, the case of nearly every call, is
 -- a call of the core (step.c), which refuses what is not that.
 
+local lists = require "decant.lists"
+local objects = require "decant.processors.objects"
 local scheduler = require "decant.scheduler"
 local show = require "decant.show"
 
@@ -96,32 +98,51 @@ local function is_layer(self, layer)
   return math.type(layer) == "integer" and layer >= 0 and (not n or layer < n)
 end
 
--- Raises, at the caller's caller, when `want` is no such table.
+-- Raises, at the caller's caller, when `want` is no such table; returns it as
+-- it lies there, or nil where there is none.
 local function check_want(self, method, want)
   local function wrong(message, ...)
     error(("session:%s: "):format(method) .. message:format(...), 4)
   end
+  if want == nil then return nil end
   if type(want) ~= "table" then
     wrong("what is wanted is a %s, must be a table", type(want))
   end
-  for name, value in pairs(want) do
+  want = lists.raw(want)
+  for name, value in next, want do
     if name == "layers" then
       if type(value) ~= "table" then
         wrong("want.layers is a %s, must be a list", type(value))
       end
-      for i = 1, #value do
-        if not is_layer(self, value[i]) then
+      for i = 1, rawlen(value) do
+        local layer = rawget(value, i)
+        if not is_layer(self, layer) then
           wrong("want.layers: %s is no layer; they are numbered 0 to %s",
-                show(value[i]), (n_layers(self) or 0) - 1)
+                show(layer), (n_layers(self) or 0) - 1)
         end
       end
     elseif not flags[name] then
       wrong("want.%s is not known; known: every, hidden, layers, attention",
-            tostring(name))
+            type(name) == "string" and name:sub(1, 60) or show(name))
     end
   end
   if want.attention and self.limits.kind == "causal" then
     wrong "want.attention: a causal model has no cross-attention"
+  end
+  return want
+end
+
+
+-- Raises, at the caller's caller, unless the rows of `into` (one, or a list of
+-- `n`) can be written over.
+local function check_into(self, method, into, n)
+  for i = 1, n do
+    local row = into
+    if type(into) == "table" then row = rawget(into, i) end
+    if row and not (objects.is_logits(row) and #row == self.vocab) then
+      error(("session:%s: what is to be written over is no Logits of this " ..
+             "model, but %s"):format(method, show(row)), 3)
+    end
   end
 end
 
@@ -131,27 +152,28 @@ function Session:feed(ids, want, into)
   local step = want == nil and scheduler.sharing == 0 and self.step
   local logits = step and step(cache, ids, into)
   if logits then return logits end
-  if type(ids) ~= "table" then ids = {ids} end
+  ids = lists.raw(type(ids) == "table" and ids or {ids})
   if #cache ~= 1 then
     fail("session:feed: the session has %d rows; use forward", #cache)
   elseif #ids == 0 then
     fail "session:feed: there are no ids, so no position to score"
   end
   check_ids(self, "feed", 1, ids)
-  if want ~= nil then check_want(self, "feed", want) end
+  want = check_want(self, "feed", want)
+  if into then check_into(self, "feed", into, 1) end
   local answer = scheduler.forward(self.engine, cache, {ids}, want, into)
   return answer[1], want and answer.extras and answer.extras[1]
 end
 
 
--- The rows as lists, where some are single ids.
+-- The rows as lists, where some are single ids, all as they lie there.
 local function lists_of(rows)
-  local lists = {}
-  for i = 1, #rows do
-    local ids = rows[i]
-    lists[i] = math_type(ids) and {ids} or ids
+  local all = {}
+  for i = 1, rawlen(rows) do
+    local ids = rawget(rows, i)
+    all[i] = math_type(ids) and {ids} or lists.raw(ids)
   end
-  return lists
+  return all
 end
 
 
@@ -160,14 +182,15 @@ function Session:forward(rows, want, into)
   local step = want == nil and scheduler.sharing == 0 and self.step_all
   local answer = step and step(cache, rows, into)
   if answer then return answer end
-  if type(rows) ~= "table" or #rows ~= #cache then
+  local n = type(rows) == "table" and rawlen(rows)
+  if n ~= #cache then
     fail("session:forward: a list of %d rows is wanted, one for each " ..
-         "timeline; got %s", #cache,
-         type(rows) == "table" and #rows or type(rows))
+         "timeline; got %s", #cache, n or type(rows))
   end
   rows = lists_of(rows)
   for i = 1, #rows do check_ids(self, "forward", i, rows[i]) end
-  if want ~= nil then check_want(self, "forward", want) end
+  want = check_want(self, "forward", want)
+  if into then check_into(self, "forward", into, n) end
   answer = scheduler.forward(self.engine, cache, rows, want, into)
   return answer, answer.extras
 end
@@ -175,9 +198,10 @@ end
 
 function Session:reorder(parents)
   local cache = self.cache or closed "reorder"
-  if type(parents) ~= "table" or #parents == 0 then
+  if type(parents) ~= "table" or rawlen(parents) == 0 then
     fail "session:reorder: a list of at least one parent row is wanted"
   end
+  parents = lists.raw(parents)
   local n = #cache
   for i = 1, #parents do
     local parent = parents[i]
@@ -270,8 +294,8 @@ end
 
 -- A timeline (or `rows` of them) of a model, on a source if it reads one.
 local function on(model, source, rows)
-  return new(model.core:rows(rows or 1, source), model.engine, model.config,
-             model)
+  local handle = model.core or error("the model was closed while it ran", 0)
+  return new(handle:rows(rows or 1, source), model.engine, model.config, model)
 end
 
 return {new = new, on = on}

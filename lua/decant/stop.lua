@@ -17,14 +17,17 @@
 --   stop.any{f, g, ...}         the first reason that one of them gives
 
 local core = require "decant.core"
+local lists = require "decant.lists"
+local objects = require "decant.processors.objects"
 local pieces = require "decant.pieces"
+local show = require "decant.show"
 
 local stop = {}
 
 
 local function check(ok, what, rule, got)
   if not ok then
-    error(("stop.%s: %s, got %s"):format(what, rule, tostring(got)), 3)
+    error(("stop.%s: %s, got %s"):format(what, rule, show(got)), 3)
   end
 end
 
@@ -34,7 +37,7 @@ function stop.eos(ids)
   check(type(ids) == "table", "eos", "a token id or a list of them is wanted",
         ids)
   local is_eos = {}
-  for _, id in ipairs(ids) do
+  for _, id in ipairs(lists.whole(ids, "stop.eos: the list")) do
     check(math.type(id) == "integer", "eos", "token ids are integers", id)
     is_eos[id] = true
   end
@@ -86,6 +89,7 @@ function stop.text(strings, tokenizer, before, shown, prompt)
   if type(strings) == "string" then strings = {strings} end
   check(type(strings) == "table", "text",
         "a string or a list of strings is wanted", strings)
+  strings = lists.whole(strings, "stop.text: the list")
   check(tokenizer ~= nil, "text", "a tokenizer is wanted", tokenizer)
   local longest, size = longest_of(strings), sizes_of(tokenizer)
   shown = shown or function(ids, from)
@@ -125,6 +129,8 @@ end
 
 
 function stop.own(condition)
+  check(objects.callable(condition), "own", "a function(ids) is wanted",
+        condition)
   return function(row)
     local reason = condition(row)
     if not reason or type(reason) == "string" then return reason or false end
@@ -137,6 +143,11 @@ end
 
 function stop.any(list)
   check(type(list) == "table", "any", "a list of functions is wanted", list)
+  list = lists.whole(list, "stop.any: the list")
+  for i = 1, #list do
+    check(objects.callable(list[i]), "any", "a list of functions is wanted",
+          list[i])
+  end
   if #list == 1 then return list[1] end
   return function(row)
     for i = 1, #list do

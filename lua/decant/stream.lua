@@ -20,7 +20,7 @@ local PIECE = setmetatable({}, {__name = "decant.piece"})
 -- caller's own.
 local function listening(config)
   local copy = {}
-  for field, value in pairs(config or {}) do copy[field] = value end
+  for field, value in next, config or {} do copy[field] = value end
   local on_token = copy.on_token
   copy.num_return_sequences = 1
   function copy.on_token(id, piece, index)
@@ -35,7 +35,7 @@ return function(model, input, config)
   config_module.merge(config, model.config.generation, 2, model.config.vocab)
   if inputs.is_list(input) then
     error("model:stream takes one input, not a list; use generate", 2)
-  elseif config and (config.num_return_sequences or 1) ~= 1 then
+  elseif config and (rawget(config, "num_return_sequences") or 1) ~= 1 then
     error("model:stream gives one sequence; use generate for more", 2)
   end
   local co = coroutine.create(function()

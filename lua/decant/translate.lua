@@ -4,6 +4,7 @@
 
 local generate = require "decant.generate"
 local inputs = require "decant.inputs"
+local lists = require "decant.lists"
 
 -- Where a long text may be cut, the better places first: after these, where
 -- white space follows. The last one is any white space.
@@ -105,6 +106,7 @@ local function check(model, input)
     error("model:translate: a text or a list of texts is wanted, got a " ..
           type(input), 3)
   end
+  texts = lists.whole(texts, "model:translate: the list of texts")
   for i = 1, #texts do
     if type(texts[i]) ~= "string" then
       error(("model:translate: text %d is a %s"):format(i, type(texts[i])), 3)

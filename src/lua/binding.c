@@ -22,7 +22,8 @@ int dc_raise (lua_State *L, const dc_error *err) {
 
 const char *dc_check_path (lua_State *L, int arg) {
   size_t size;
-  const char *path = luaL_checklstring(L, arg, &size);
+  luaL_checktype(L, arg, LUA_TSTRING);  /* a number is no name */
+  const char *path = lua_tolstring(L, arg, &size);
   luaL_argcheck(L, strlen(path) == size, arg, "a path holds no NUL byte");
   return path;
 }
@@ -87,6 +88,15 @@ const char *dc_show (lua_State *L, int index) {
   lua_pushfstring(L, "\"%s%s\"", lua_tostring(L, -1), n > SHOWN ? "..." : "");
   lua_remove(L, -2);
   return lua_tostring(L, -1);
+}
+
+
+bool dc_is_callable (lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
+  bool callable = lua_isfunction(L, -1);
+  lua_pop(L, 1);
+  return callable;
 }
 
 

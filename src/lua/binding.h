@@ -77,6 +77,9 @@ float dc_check_float (lua_State *L, int arg);
    all of a long one; of a table the word alone. */
 const char *dc_show (lua_State *L, int index);
 
+/* Whether the value at `index` is a function or has a __call that is one. */
+bool dc_is_callable (lua_State *L, int index);
+
 /* Scratch memory that the collector owns, zeroed; pushes one value. */
 void *dc_push_scratch (lua_State *L, size_t count, size_t size);
 

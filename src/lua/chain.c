@@ -174,15 +174,6 @@ static int chain_call (lua_State *L) {
 
 /* ---- building ---- */
 
-static bool is_callable (lua_State *L, int index) {
-  if (lua_isfunction(L, index)) return true;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return false;
-  bool callable = lua_isfunction(L, -1);
-  lua_pop(L, 1);
-  return callable;
-}
-
-
 /* Replaces the value on top of the stack by a fresh one for this chain. */
 static void freshen (lua_State *L) {
   if (luaL_getmetafield(L, -1, "__fresh") == LUA_TNIL) return;
@@ -204,7 +195,7 @@ static void flatten (lua_State *L, int flat, size_t n) {
       flatten(L, flat, inner->n);
     } else {
       freshen(L);
-      if (dc_test_processor(L, -1) == NULL && !is_callable(L, -1))
+      if (dc_test_processor(L, -1) == NULL && !dc_is_callable(L, -1))
         luaL_argerror(L, 1, lua_pushfstring(L, "processor %I is a %s, "
           "must be a function(logits, ids)", (LUAI_UACINT)i + 1,
           luaL_typename(L, -1)));

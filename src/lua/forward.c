@@ -175,8 +175,10 @@ static dc_feed *add_row (lua_State *L, pass *p, dc_lua_rows *rows, size_t row,
   p->n_ids += n;
   struct place *place = &p->places[p->n];
   dc_feed *feed = &p->feeds[p->n++];
-  *place = (struct place){.rows = rows, .row = row,
-                          .scores = dc_push_scores(L, into, row, 1, vocab)};
+  dc_lua_logits *scores = dc_push_scores(L, into, row, vocab);
+  luaL_argcheck(L, scores != NULL, 1,
+                "what is to be written over is no Logits of this model");
+  *place = (struct place){.rows = rows, .row = row, .scores = scores};
   *feed = (dc_feed){.ids = ids, .n = n, .out = &place->scores->x};
   return feed;
 }

@@ -74,8 +74,7 @@ float *dc_check_logits (lua_State *L, int arg, size_t *n) {
 }
 
 
-dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, int arg,
-                               size_t n) {
+dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, size_t n) {
   dc_lua_logits *row = NULL;
   if (lua_istable(L, into))
     lua_rawgeti(L, into, (lua_Integer)i + 1);
@@ -83,8 +82,10 @@ dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, int arg,
     lua_pushvalue(L, into);
   if (lua_toboolean(L, -1)) {
     row = luaL_testudata(L, -1, DC_LUA_LOGITS);
-    luaL_argcheck(L, row != NULL && row->n == n, arg,
-                  "what is to be written over is no Logits of this model");
+    if (row == NULL || row->n != n) {
+      lua_pop(L, 1);
+      return NULL;
+    }
   }
   if (row == NULL || row->held) {
     lua_pop(L, 1);

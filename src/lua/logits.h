@@ -23,10 +23,9 @@ float *dc_push_logits (lua_State *L, size_t n);
 
 /* Pushes the Logits of n entries that a pass writes scores to, held until it is
    through (where it fails, for good): the one at `into` (of a list: the i-th,
-   from 0), or a new one where that is nil, false or held. Raises, naming `arg`,
-   if it is none of n. */
-dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, int arg,
-                               size_t n);
+   from 0), or a new one where that is nil, false or held. NULL, and nothing
+   pushed, if it is none of n. */
+dc_lua_logits *dc_push_scores (lua_State *L, int into, size_t i, size_t n);
 
 /* From now on nothing writes over the Logits at `index`. */
 void dc_hold_logits (lua_State *L, int index);

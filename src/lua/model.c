@@ -111,46 +111,72 @@ static size_t real_slots (lua_State *L, int arg, size_t i, size_t n,
 
 /* ---- load and close ------------------------------------------------------- */
 
+/* Raises what is wrong with an option: the value on top. */
+static void bad_option (lua_State *L, int arg, const char *name,
+                        const char *rule) {
+  const char *shown = dc_show(L, -1);
+  luaL_argerror(L, arg, lua_pushfstring(L, "%s is %s, %s", name, shown, rule));
+}
+
+
+static bool get_flag (lua_State *L, int arg, const char *name, bool missing) {
+  bool set = missing;
+  if (lua_getfield(L, arg, name) != LUA_TNIL) {
+    if (!lua_isboolean(L, -1))
+      bad_option(L, arg, name, "must be true or false");
+    set = lua_toboolean(L, -1);
+  }
+  lua_pop(L, 1);
+  return set;
+}
+
+
+/* 0 where there is none. */
+static lua_Integer get_count (lua_State *L, int arg, const char *name,
+                              lua_Integer max, const char *rule) {
+  lua_Integer n = 0;
+  if (lua_getfield(L, arg, name) != LUA_TNIL) {
+    int fine = lua_type(L, -1) == LUA_TNUMBER;
+    if (fine) n = lua_tointegerx(L, -1, &fine);
+    if (!fine || n < 1 || n > max) bad_option(L, arg, name, rule);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+
+static dc_type get_cache_type (lua_State *L, int arg) {
+  dc_type type = DC_F32;
+  if (lua_getfield(L, arg, "cache_type") != LUA_TNIL) {
+    bool text = lua_type(L, -1) == LUA_TSTRING;
+    const char *name = text ? lua_tostring(L, -1) : "";
+    if (!strcmp(name, "f16")) type = DC_F16;
+    else if (strcmp(name, "f32"))
+      bad_option(L, arg, "cache_type", "must be 'f32' or 'f16'");
+  }
+  lua_pop(L, 1);
+  return type;
+}
+
+
 static dc_model_options check_options (lua_State *L, int arg) {
   dc_model_options o = {.map = true, .pack_most = DC_PACK_MOST};
   if (lua_isnoneornil(L, arg)) return o;
   luaL_checktype(L, arg, LUA_TTABLE);
-  int top = lua_gettop(L);
-  if (lua_getfield(L, arg, "mmap") != LUA_TNIL) o.map = lua_toboolean(L, -1);
-  if (lua_getfield(L, arg, "pack") != LUA_TNIL) {
-    luaL_argcheck(L, lua_isboolean(L, -1), arg, "pack must be true or false");
-    o.pack_now = lua_toboolean(L, -1);
-    o.pack_most = o.pack_now ? SIZE_MAX : 0;
-  }
-  if (lua_getfield(L, arg, "cache_type") != LUA_TNIL) {
-    const char *name = luaL_tolstring(L, -1, NULL);
-    bool half = !strcmp(name, "f16");
-    if (!half && strcmp(name, "f32"))
-      luaL_argerror(L, arg, lua_pushfstring(
-        L, "cache_type is '%s', must be 'f32' or 'f16'", name));
-    o.cache_type = half ? DC_F16 : DC_F32;
-  }
-  lua_settop(L, top);
-  lua_getfield(L, arg, "vocab_only");
-  o.vocab_only = lua_toboolean(L, -1);
-  if (lua_getfield(L, arg, "tokenizer") != LUA_TNIL)
-    o.ids_only = !lua_toboolean(L, -1);
+  o.map = get_flag(L, arg, "mmap", true);
+  o.pack_now = get_flag(L, arg, "pack", false);
+  if (o.pack_now) o.pack_most = SIZE_MAX;
+  else if (!get_flag(L, arg, "pack", true)) o.pack_most = 0;
+  o.cache_type = get_cache_type(L, arg);
+  o.vocab_only = get_flag(L, arg, "vocab_only", false);
+  o.ids_only = !get_flag(L, arg, "tokenizer", true);
+  o.context = (size_t)get_count(L, arg, "context", LUA_MAXINTEGER,
+                                "must be an integer of at least 1");
+  o.threads = (int)get_count(L, arg, "threads", 64,
+                             "must be an integer from 1 to 64");
+  if (lua_getfield(L, arg, "progress") != LUA_TNIL && !dc_is_callable(L, -1))
+    bad_option(L, arg, "progress", "must be a function(done, total)");
   lua_pop(L, 1);
-  lua_Integer context = 0, threads = 0;
-  int ok1 = 1, ok2 = 1;
-  if (lua_getfield(L, arg, "context") != LUA_TNIL) {
-    context = lua_tointegerx(L, -1, &ok1);
-    ok1 = ok1 && context >= 1;
-  }
-  if (lua_getfield(L, arg, "threads") != LUA_TNIL) {
-    threads = lua_tointegerx(L, -1, &ok2);
-    ok2 = ok2 && threads >= 1 && threads <= 64;
-  }
-  luaL_argcheck(L, ok1, arg, "context must be an integer of at least 1");
-  luaL_argcheck(L, ok2, arg, "threads must be an integer from 1 to 64");
-  lua_settop(L, top);
-  o.context = (size_t)context;
-  o.threads = (int)threads;
   return o;
 }
 

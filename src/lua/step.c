@@ -7,7 +7,8 @@
 **       as core.forward (forward.c) does it; into: a Logits, or a list of them.
 **       Returns nothing, and has done nothing, where this is no such pass: not
 **       one id of the vocabulary a row, more than MOST rows, no room in the
-**       context. Then core.forward does it, or says what is wrong.
+**       context, something else than Logits of this model in `into`. Then
+**       core.forward does it, or says what is wrong.
 **
 ** It needs neither a list of requests nor memory for them. (Lua's own memory is
 ** cold where a pass has just read all weights: a token of a small model that
@@ -78,7 +79,8 @@ static int step (lua_State *L) {
   size_t vocab = rows->model->hp.n_vocab;
   lua_pushvalue(L, IDS);
   if (!pop_id(L, vocab, &id) || rows->n != 1 || !has_room(rows)) return 0;
-  dc_lua_logits *scores = dc_push_scores(L, INTO, 0, INTO, vocab);
+  dc_lua_logits *scores = dc_push_scores(L, INTO, 0, vocab);
+  if (scores == NULL) return 0;
   run_step(L, rows, 1, &id, &scores);
   return 1;
 }
@@ -93,7 +95,8 @@ static int step_all (lua_State *L) {
   if (n > MOST || !read_list(L, vocab, ids, n) || !has_room(rows)) return 0;
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {
-    scores[i] = dc_push_scores(L, INTO, i, INTO, vocab);
+    scores[i] = dc_push_scores(L, INTO, i, vocab);
+    if (scores[i] == NULL) return 0;
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   run_step(L, rows, n, ids, scores);

@@ -179,6 +179,15 @@ local function shown(name, value)
   return ("%s is %s, but"):format(name, tostring(value))
 end
 
+-- The strategy that the caller names, beside which another field is idle.
+local function beside(caller)
+  for _, field in ipairs{"inner_strategy", "strategy"} do
+    local name = rawget(caller, field)
+    if type(name) == "string" then return ("; %s is %q"):format(field, name) end
+  end
+  return ""
+end
+
 -- runs: the strategies that will run, or nil: in one of the caller's own any
 -- field may act.
 function rules.without_effect(caller, get, runs, defaults)
@@ -191,8 +200,8 @@ function rules.without_effect(caller, get, runs, defaults)
       wrong = name
     end
   end
-  return wrong and ("%s has no effect without %s"):format(
-    shown(wrong, caller[wrong]), needs[wrong][2])
+  return wrong and ("%s has no effect without %s%s"):format(
+    shown(wrong, rawget(caller, wrong)), needs[wrong][2], beside(caller))
 end
 
 
@@ -224,11 +233,11 @@ local holders = {
   decoder_input_ids = ids_outside,
 }
 
-function rules.outside(caller, vocab)
+function rules.outside(caller, get, vocab)
   local wrong, id
   for name, value in next, caller do
     local look = value and holders[name]
-    local found = look and look(value, vocab)
+    local found = look and look(get(name), vocab)
     if found and (not wrong or name < wrong) then wrong, id = name, found end
   end
   return wrong and ("%s has the id %d; the ids of the model go from 0 to %d")

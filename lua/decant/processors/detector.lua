@@ -103,7 +103,7 @@ return function(given)
     if type(ids) ~= "table" then
       error(NAME .. ": a list of ids expected, got a " .. type(ids), 2)
     end
-    objects.call(NAME, 2, inputs.check_ids, ids, vocab, "the text")
+    ids = objects.call(NAME, 2, inputs.check_ids, ids, vocab, "the text")
     ids = without_bos(ids, given.bos_token_id)
     if #ids - width < 1 then too_short(width + 1, ids) end
     local scored, green = 0, 0

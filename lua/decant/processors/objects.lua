@@ -14,7 +14,7 @@ function objects.callable(value)
 end
 
 -- Whether the value is Logits.
-local function is_logits(value)
+function objects.is_logits(value)
   local meta = type(value) == "userdata" and getmetatable(value)
   return type(meta) == "table" and meta.__name == "decant.Logits"
 end
@@ -25,7 +25,7 @@ local function inner(level) return level > 0 and level + 1 or 0 end
 --- Raises unless `value` is Logits, as `error` would with `level`; `what` it is
 -- goes in front.
 function objects.check_logits(value, what, level)
-  if not is_logits(value) then
+  if not objects.is_logits(value) then
     error(("%s: Logits expected, got %s"):format(what, type(value)),
           inner(level))
   end
