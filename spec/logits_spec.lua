@@ -294,23 +294,6 @@ describe("the beam step", function()
                 core.beam_candidates(rows, {-1, -inf}, 4))
   end)
 
-  it("normalises many rows as each alone", function()
-    local rows, each = {}, {}
-    for i = 1, 20 do
-      rows[i] = core.logits {i, -i / 3, i == 7 and inf or 0.1 * i}
-      each[i] = rows[i]:clone():log_softmax():totable()
-    end
-    core.log_softmax(rows)
-    for i, row in ipairs(rows) do assert.same(each[i], row:totable()) end
-    assert.same({[0] = -inf, -inf, 0}, rows[7]:totable())
-    assert.error_matches(function()
-      core.log_softmax {core.logits {0, 1}, core.logits {0, 0 / 0}}
-    end, "the logit of id 1 is NaN")
-    assert.error_matches(function()
-      core.log_softmax {core.logits {0, 1}, 5}
-    end, "row 2 is a number, must be Logits")
-  end)
-
   it("leaves a dead beam out also where its logits are inf", function()
     local rows = {core.logits {1, inf, 2}, core.logits {1, 2, 3}}
     assert.same({{row = 2, id = 2, score = 3}, {row = 2, id = 1, score = 2},

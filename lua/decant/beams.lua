@@ -92,23 +92,20 @@ end
 -- One Logits a beam; beams on the same row (at the start) share one. Where each
 -- beam has one row and there are no others, that is the list `rows` itself.
 local function log_probabilities(running, rows, opts, before)
-  local list, own, first = rows, rows, running  -- own[i] is that of first[i]
-  if before or #rows ~= #running then
-    list, own, first = {}, {}, {}
-    for i = 1, #running do
-      local beam, n = running[i], #own
-      if n == 0 or beam.row ~= first[n].row then
-        n = n + 1
-        first[n] = beam
-        own[n] = before and rows[beam.row]:clone() or rows[beam.row]
-      end
-      list[i] = own[n]
+  local list, last = {}, nil
+  if #rows == #running and not before then list = rows end
+  for i = 1, #running do
+    local beam = running[i]
+    if beam.row ~= last then
+      last = beam.row
+      local logits = before and rows[last]:clone() or rows[last]
+      logits:log_softmax()
+      if before then before(logits) end
+      opts.process(logits, beam.ids)
+      list[i] = logits
+    else
+      list[i] = list[i - 1]
     end
-  end
-  core.log_softmax(own)
-  for i = 1, #own do
-    if before then before(own[i]) end
-    opts.process(own[i], first[i].ids)
   end
   return list
 end

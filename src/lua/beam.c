@@ -2,9 +2,6 @@
 ** beam.c: what strategies do to several rows at once: the beam step, and two
 ** rows against each other.
 **
-**   core.log_softmax(rows)     turns each of a list of Logits, all different,
-**       into log-probabilities, as logits:log_softmax() does
-**
 **   core.beam_candidates(rows, scores, n)   -> {{row=, id=, score=}, ...}
 **       the n best continuations, best first; rows: a list of Logits (log-
 **       probabilities), scores: a list, for each row a number or a beam (a table
@@ -20,7 +17,6 @@
 **
 ** Rows count from 1, ids from 0.
 */
-#include "base/threads.h"
 #include "decode/beam.h"
 #include "decode/contrast.h"
 #include "lua/logits.h"
@@ -42,10 +38,10 @@ static double check_score (lua_State *L, size_t i) {
 }
 
 
-static float *check_beam (lua_State *L, size_t i, size_t *vocab) {
+static const float *check_beam (lua_State *L, size_t i, size_t *vocab) {
   size_t n;
   lua_rawgeti(L, 1, (lua_Integer)i + 1);
-  float *x = dc_test_logits(L, -1, &n);
+  const float *x = dc_test_logits(L, -1, &n);
   if (x == NULL)
     luaL_argerror(L, 1, lua_pushfstring(L, "row %I is a %s, must be Logits",
                                         (LUAI_UACINT)i + 1,
@@ -62,8 +58,6 @@ static float *check_beam (lua_State *L, size_t i, size_t *vocab) {
 
 /* Memory for the beams of a search that is not wide. */
 #define FEW 16
-
-#define EXP_WORK 20.0  /* of an entry's exp, in multiply-adds */
 
 typedef struct few_beams {
   const float *x[FEW];
@@ -90,45 +84,6 @@ static dc_beams check_beams (lua_State *L, few_beams *few) {
   beams.x = x;
   beams.scores = scores;
   return beams;
-}
-
-
-typedef struct normalising {
-  dc_logits *rows;
-  bool *fine;
-} normalising;
-
-
-static void normalise_some (void *context, size_t begin, size_t end,
-                            int thread) {
-  const normalising *c = context;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    dc_error err;  /* of whichever row; who asks gets the first one's */
-    c->fine[i] = dc_logits_log_softmax(&c->rows[i], &err);
-  }
-}
-
-
-static int log_softmax (lua_State *L) {
-  dc_error err;
-  dc_logits few[FEW];
-  bool few_fine[FEW];
-  luaL_checktype(L, 1, LUA_TTABLE);
-  size_t n = lua_rawlen(L, 1), vocab = 0;
-  normalising c = {dc_few_or_scratch(L, few, sizeof few, n, sizeof *few),
-                   dc_few_or_scratch(L, few_fine, sizeof few_fine, n,
-                                     sizeof *few_fine)};
-  for (size_t i = 0; i < n; i++) {
-    float *x = check_beam(L, i, &vocab);
-    c.rows[i] = (dc_logits){.x = x, .n = vocab};
-  }
-  dc_parallel_for(n, EXP_WORK * (double)n * (double)vocab, 0, normalise_some,
-                  &c);
-  for (size_t i = 0; i < n; i++)  /* one that fails is as it was */
-    if (!c.fine[i] && !dc_logits_log_softmax(&c.rows[i], &err))
-      return dc_raise(L, &err);
-  return 0;
 }
 
 
@@ -217,7 +172,6 @@ static int contrast (lua_State *L) {
 
 void dc_open_beam (lua_State *L) {
   static const luaL_Reg functions[] = {
-    {"log_softmax", log_softmax},
     {"beam_candidates", beam_candidates}, {"beam_sample", beam_sample},
     {"divergence", divergence}, {"contrast", contrast},
     {NULL, NULL}
