@@ -51,6 +51,14 @@ describe("the kernels for 64-bit ARM", function()
     output(("make -s BUILD=%s %s/hash"):format(build, build))
   end)
 
+  -- The emulated hashes are those of every instruction set of this machine.
+  local function same_as_here(length, paths)
+    local expected = hashes(arm, "neon", length, paths)
+    for _, isa in ipairs(core.info().isas) do
+      assert.equal(expected, hashes(here, isa, length, paths))
+    end
+  end
+
   -- 90 tokens: six tiles of the cache, and more than a window
   it("have the hash of this machine's for every architecture", function()
     if tool then return pending("needs " .. tool) end
@@ -59,10 +67,7 @@ describe("the kernels for 64-bit ARM", function()
       local path = ("%s/arm-%s.gguf"):format(fixtures.folder(), name)
       paths[i] = tiny.write(path, name)
     end
-    local expected = hashes(arm, "neon", 90, paths)
-    for _, isa in ipairs(core.info().isas) do
-      assert.equal(expected, hashes(here, isa, 90, paths))
-    end
+    same_as_here(90, paths)
   end)
 
   -- 144 tokens: more than one chunk, without and with a window
@@ -76,19 +81,13 @@ describe("the kernels for 64-bit ARM", function()
         tiny.set(model, name .. ".context_length", 144)
       end)
     end
-    local expected = hashes(arm, "neon", 144, paths)
-    for _, isa in ipairs(core.info().isas) do
-      assert.equal(expected, hashes(here, isa, 144, paths))
-    end
+    same_as_here(144, paths)
   end)
 
   it("have the hash of this machine's for every weight type", function()
     if tool then return pending("needs " .. tool) end
     local paths = {}
     for i, type in ipairs(typed.types) do paths[i] = typed.gguf(type) end
-    local expected = hashes(arm, "neon", 10, paths)
-    for _, isa in ipairs(core.info().isas) do
-      assert.equal(expected, hashes(here, isa, 10, paths))
-    end
+    same_as_here(10, paths)
   end)
 end)
